@@ -1,0 +1,135 @@
+/**
+ * Every environment variable the service reads, with its type, default and one line of documentation.
+ * `docs/config.md` is generated from this file; nothing else in the project reads `process.env`.
+ * Bare numbers are seconds; names ending in `_MS` and `_MB` say their unit.
+ */
+import { z } from 'zod';
+
+const seconds = (fallback: number, min = 0) => z.coerce.number().min(min).default(fallback);
+const count = (fallback: number, min = 0) => z.coerce.number().int().min(min).default(fallback);
+const flag = (fallback: boolean) => z.stringbool().default(fallback);
+const port = (fallback: number) => z.coerce.number().int().min(0).max(65_535).default(fallback);
+const list = () =>
+  z.string().transform((value) =>
+    value
+      .split(',')
+      .map((item) => item.trim())
+      .filter(Boolean),
+  );
+
+const postgresUrl = z.string().regex(/^(postgres(ql)?:\/\/|sqlite:)/, 'must start with postgres:// or sqlite:');
+
+/** `count/seconds`, for example `10/300`: at most `limit` requests in a window of `windowMs`. */
+export const Rate = z
+  .string()
+  .regex(/^\d+\/\d+$/, 'must be count/seconds, for example 10/300')
+  .transform((value) => {
+    const [limit = 0, window = 0] = value.split('/').map(Number);
+    return { limit, windowMs: window * 1000 };
+  });
+export type Rate = z.infer<typeof Rate>;
+const rate = (fallback: string) => Rate.prefault(fallback);
+
+const LOG_LEVELS = { ERROR: 'error', WARNING: 'warn', WARN: 'warn', INFO: 'info', DEBUG: 'debug' } as const;
+
+/** Variables that hold a secret: each may also be given as `NAME_FILE`, the path of a file that holds it. */
+export const SECRET_VARIABLES = [
+  'JWT_SECRET',
+  'JWT_SECRET_PREVIOUS',
+  'OPS_TOKEN',
+  'DATABASE_URL',
+  'DATABASE_MIGRATION_URL',
+  'DATABASE_REPLICA_URLS',
+  'POSTGRES_PASSWORD',
+  'REDIS_URL',
+  'SENTRY_DSN',
+  'SMTP_URL',
+] as const;
+
+export const environmentSchema = z.object({
+  NODE_ENV: z.enum(['development', 'test', 'production']).default('development').describe('Kind of environment; `production` refuses unsafe settings'),
+  HOST: z.string().default('0.0.0.0').describe('Address of the public listener'),
+  PORT: port(3001).describe('Port of the public listener (`start:prod` defaults to 5000)'),
+  OPS_HOST: z.string().default('127.0.0.1').describe('Address of the operations listener'),
+  OPS_PORT: port(9090).describe('Port of the operations listener (`/stats`, `/metrics`, `/alerts`)'),
+  OPS_TOKEN: z.string().min(16).optional().describe('Token that opens `/stats` and `/metrics` on the public port'),
+  PUBLIC_URL: z.url().optional().describe('Base address in links that the service mails'),
+  APP_VERSION: z.string().default('dev').describe('Version shown in `X-App-Version` and `/stats`'),
+  ENV_FILE: z.string().optional().describe('File of `NAME=value` lines read before the environment (the environment wins)'),
+  STATIC_DIR: z.string().optional().describe('Folder of a built SPA to serve beside the API'),
+
+  WORKERS: z.coerce.number().int().min(1).max(128).optional().describe('HTTP workers; default min(4, processors, cgroup quota, memory), `start:prod` 4'),
+  WORKER_TIMEOUT: seconds(30, 1).describe('A worker silent for this long is killed and replaced'),
+  BOOT_TIMEOUT: seconds(30, 1).describe('A worker not ready within this time is killed'),
+  MAX_REQUESTS: count(1000).describe('Requests after which a worker is recycled; 0 = never'),
+  MAX_REQUESTS_JITTER: count(100).describe('Random addition to MAX_REQUESTS, so workers do not recycle together'),
+  WORKER_MAX_RSS_MB: count(0).describe('Resident memory above which a worker is recycled; 0 = never'),
+  GRACEFUL_TIMEOUT: seconds(30, 1).describe('Time for a stopping worker to finish its requests'),
+  PRESTOP_DELAY: seconds(0).describe('Time a stopping instance still serves after reporting not-ready'),
+  KEEP_ALIVE_TIMEOUT: seconds(5, 1).describe('Idle time after which a keep-alive connection is closed'),
+  REQUEST_TIMEOUT: seconds(30, 1).describe('Time a request may take before it is answered 503'),
+  DISPATCH: z.enum(['least', 'rr']).default('rr').describe('How connections are given to workers'),
+  JOBS: flag(true).describe('Run the job process'),
+  INSTANCES: count(1, 1).describe('Instances of the service that share the database'),
+
+  DATABASE_URL: postgresUrl.optional().describe('PostgreSQL URL of the service role; unset = embedded database (not in production)'),
+  POSTGRES_HOST: z.string().optional().describe('Database host, when DATABASE_URL is not given'),
+  POSTGRES_PORT: port(5432).describe('Database port, when DATABASE_URL is not given'),
+  POSTGRES_DB: z.string().default('autoshop').describe('Database name, when DATABASE_URL is not given'),
+  POSTGRES_USER: z.string().default('autoshop_app').describe('Database role, when DATABASE_URL is not given'),
+  POSTGRES_PASSWORD: z.string().optional().describe('Database password, when DATABASE_URL is not given'),
+  DATABASE_MIGRATION_URL: postgresUrl.optional().describe('URL of the owner role, past any pooler; default DATABASE_URL'),
+  DATABASE_REPLICA_URLS: list().optional().describe('Comma-separated URLs of read replicas'),
+  DB_POOL_MIN: count(5, 1).describe('Connections kept open by one instance'),
+  DB_POOL_MAX: count(20, 4).describe('All connections of one instance to one server'),
+  DB_POOL_SIZE: z.coerce.number().int().min(4).optional().describe('Alias of DB_POOL_MAX; both given and different is refused'),
+  DB_QUEUE_MAX: count(200, 1).describe('Requests of one worker that may wait for a connection; more are answered 503'),
+  DB_TIMEOUT: seconds(30, 1).describe('Limit for a statement, and for waiting for a connection'),
+  DB_MAX_CONNECTIONS: count(100, 1).describe('`max_connections` of the server, for the connection arithmetic'),
+  DB_RESERVE: count(10).describe('Connections left free for administration'),
+  DB_SSL: z.enum(['off', 'require', 'verify']).optional().describe('TLS to the database; default verify for a non-local host in production, else off'),
+  DB_SSL_CA_FILE: z.string().optional().describe('Certificate authority that signs the database certificate'),
+  DB_PREPARED: flag(true).describe('Named prepared statements; off behind PgBouncer before 1.21'),
+  DB_SEED: z.enum(['demo', 'none']).optional().describe('Seed an empty database; default demo for the embedded one in development'),
+  DATA_DIR: z.string().default('.data').describe('Folder of the embedded database and of generated development secrets'),
+  REDIS_URL: z.string().regex(/^rediss?:\/\//, 'must start with redis:// or rediss://').optional().describe('Redis for limits, cache and revocation'),
+
+  JWT_SECRET: z.string().optional().describe('Key of access tokens, at least 32 bytes; required in production'),
+  JWT_SECRET_PREVIOUS: z.string().optional().describe('Former key, still accepted for verification'),
+  CORS_ORIGINS: list()
+    .prefault('http://localhost:5173,http://127.0.0.1:5173,http://localhost:4173,http://127.0.0.1:4173')
+    .describe('Comma-separated origins that may call with credentials'),
+  DEFAULT_TENANT_ID: z.uuid().default('00000000-0000-0000-0000-000000000001').describe('Tenant of anonymous requests'),
+  FORCE_SECURE_COOKIES: flag(false).describe('Secure cookies outside production'),
+  TRUST_PROXY: list().prefault('').describe('Comma-separated proxy addresses or networks whose X-Forwarded-For counts'),
+  SMTP_URL: z.string().regex(/^smtps?:\/\//, 'must start with smtp:// or smtps://').optional().describe('Mail server; unset = mail is written to DATA_DIR/mail outside production'),
+  MAIL_FROM: z.string().default('Auto Shop <no-reply@localhost>').describe('Sender of mail'),
+
+  LOG_LEVEL: z
+    .string()
+    .default('INFO')
+    .transform((value) => value.toUpperCase())
+    .pipe(z.enum(['ERROR', 'WARNING', 'WARN', 'INFO', 'DEBUG']))
+    .transform((value) => LOG_LEVELS[value])
+    .describe('Least severe level that is logged'),
+  STRUCTURED_LOGGING: z.stringbool().optional().describe('JSON log lines on the console; default on in production'),
+  LOG_DIR: z.string().optional().describe('Folder of log files; unset = console only'),
+  LOG_SLOW_REQUEST_MS: count(1000).describe('Requests slower than this are logged as slow'),
+  LOG_SLOW_QUERY_MS: count(100).describe('Statements slower than this are logged, without literals'),
+  PERFORMANCE_MONITORING: flag(true).describe('Collect request and query metrics'),
+  SENTRY_DSN: z.url().optional().describe('Sentry project; unset = off'),
+  MAINTENANCE_MODE: flag(false).describe('Start in maintenance mode'),
+
+  RATE_LIMIT_LOGIN: rate('10/300').describe('Log-ins per address and identifier'),
+  RATE_LIMIT_LOGIN_IP: rate('50/300').describe('Log-ins per address'),
+  RATE_LIMIT_REGISTER: rate('10/300').describe('Registrations per address'),
+  RATE_LIMIT_RESET: rate('5/300').describe('Password-reset requests per address and e-mail'),
+  RATE_LIMIT_EXPORT: rate('5/3600').describe('CSV exports per user'),
+  RATE_LIMIT_SESSION: rate('600/60').describe('Requests per session'),
+  RATE_LIMIT_ANON: rate('120/60').describe('Requests per anonymous address'),
+  RATE_LIMIT_MOVE: rate('60/60').describe('Board moves per user'),
+  RATE_LIMIT_BOOKING: rate('5/600').describe('Anonymous bookings per address'),
+  RATE_LIMIT_TELEMETRY: rate('30/60').describe('Telemetry posts per address'),
+});
+
+export type Environment = z.output<typeof environmentSchema>;

@@ -1,0 +1,175 @@
+/**
+ * Environment -> one frozen configuration. Pure: reads only its arguments and the files they name.
+ * All faults are collected and thrown together, so an operator repairs everything in one go.
+ */
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { parseEnv } from 'node:util';
+import { type Environment, environmentSchema, SECRET_VARIABLES } from './env';
+
+export interface Fault {
+  variable: string;
+  problem: string;
+}
+
+/** Thrown by {@link loadConfig}; `faults` holds every problem found, not only the first. */
+export class ConfigError extends Error {
+  readonly faults: readonly Fault[];
+  constructor(faults: Fault[]) {
+    super(`Configuration refused:\n${faults.map(({ variable, problem }) => `  ${variable}: ${problem}`).join('\n')}`);
+    this.name = 'ConfigError';
+    this.faults = faults;
+  }
+}
+
+type RawEnvironment = Readonly<Record<string, string | undefined>>;
+
+const PLACEHOLDER = /^(change.?me|secret|dev.?secret|password|placeholder|example|test|your.*secret.*)/i;
+const LOCAL_HOST = /^(localhost|127\.\d+\.\d+\.\d+|::1|\[::1\]|)$/;
+
+export interface Config extends Omit<Environment, 'JWT_SECRET' | 'DB_SSL' | 'STRUCTURED_LOGGING' | 'WORKERS' | 'DB_SEED'> {
+  readonly WORKERS: number;
+  /** Where the worker count comes from, for `/stats`. */
+  readonly workersSource: string;
+  /** Empty until the launcher has filled it in (development generates it into `DATA_DIR`). */
+  readonly JWT_SECRET: string;
+  readonly DB_SSL: 'off' | 'require' | 'verify';
+  readonly STRUCTURED_LOGGING: boolean;
+  readonly DB_SEED: 'demo' | 'none';
+  /** No database was named: the primary starts the embedded one and hands its URLs to its children. */
+  readonly embeddedDatabase: boolean;
+  readonly isProduction: boolean;
+  readonly secureCookies: boolean;
+}
+
+/**
+ * @throws ConfigError naming every fault: wrong types, unreadable `*_FILE`s, contradictions, and what production refuses.
+ */
+export function loadConfig(source: RawEnvironment): Config {
+  const faults: Fault[] = [];
+  const raw = resolveFiles(source, faults);
+  const parsed = environmentSchema.safeParse(raw);
+  if (!parsed.success) {
+    for (const issue of parsed.error.issues) faults.push({ variable: String(issue.path[0]), problem: issue.message });
+    // Fall through with what is readable, so contradictions and production refusals are named in the same breath.
+    for (const issue of parsed.error.issues) delete raw[String(issue.path[0])];
+  }
+  const env = parsed.success ? parsed.data : environmentSchema.parse(raw);
+  const config = derive(env);
+  faults.push(...contradictions(config, raw), ...(config.isProduction ? productionRefusals(config) : []));
+  if (faults.length > 0) throw new ConfigError(unique(faults));
+  return Object.freeze(config);
+}
+
+/** Reads `ENV_FILE` and `NAME_FILE`s; an empty string counts as unset. */
+function resolveFiles(source: RawEnvironment, faults: Fault[]): Record<string, string> {
+  const merged: Record<string, string | undefined> = { ...source };
+  const read = (variable: string, path: string): string | undefined => {
+    try {
+      return readFileSync(path, 'utf8');
+    } catch (error) {
+      faults.push({ variable, problem: `cannot read the file it names (${(error as NodeJS.ErrnoException).code ?? 'error'})` });
+      return undefined;
+    }
+  };
+  if (source['ENV_FILE']) {
+    const text = read('ENV_FILE', source['ENV_FILE']);
+    for (const [name, value] of Object.entries(parseEnv(text ?? ''))) merged[name] ??= value;
+  }
+  for (const name of SECRET_VARIABLES) {
+    const path = merged[`${name}_FILE`];
+    if (!path) continue;
+    if (merged[name]) faults.push({ variable: name, problem: `given twice: as ${name} and as ${name}_FILE` });
+    else merged[name] = read(`${name}_FILE`, path)?.trim();
+  }
+  return Object.fromEntries(Object.entries(merged).filter((entry): entry is [string, string] => Boolean(entry[1])));
+}
+
+function derive(env: Environment): Config {
+  const isProduction = env.NODE_ENV === 'production';
+  const databaseUrl = env.DATABASE_URL ?? composeUrl(env);
+  const embeddedDatabase = databaseUrl === undefined;
+  const workers = chooseWorkers(env);
+  return {
+    ...env,
+    DATABASE_URL: databaseUrl,
+    DATABASE_MIGRATION_URL: env.DATABASE_MIGRATION_URL ?? databaseUrl,
+    DB_POOL_MAX: env.DB_POOL_SIZE ?? env.DB_POOL_MAX,
+    WORKERS: workers.count,
+    workersSource: workers.source,
+    JWT_SECRET: env.JWT_SECRET ?? '',
+    DB_SSL: env.DB_SSL ?? (isProduction && databaseUrl && !isLocalUrl(databaseUrl) ? 'verify' : 'off'),
+    STRUCTURED_LOGGING: env.STRUCTURED_LOGGING ?? isProduction,
+    DB_SEED: env.DB_SEED ?? (embeddedDatabase && env.NODE_ENV === 'development' ? 'demo' : 'none'),
+    embeddedDatabase,
+    isProduction,
+    secureCookies: isProduction || env.FORCE_SECURE_COOKIES,
+  };
+}
+
+function composeUrl(env: Environment): string | undefined {
+  if (!env.POSTGRES_HOST) return undefined;
+  const url = new URL('postgres://localhost');
+  url.hostname = env.POSTGRES_HOST;
+  url.port = String(env.POSTGRES_PORT);
+  url.pathname = `/${env.POSTGRES_DB}`;
+  url.username = env.POSTGRES_USER;
+  url.password = env.POSTGRES_PASSWORD ?? '';
+  return url.toString();
+}
+
+function chooseWorkers(env: Environment): { count: number; source: string } {
+  if (env.WORKERS !== undefined) return { count: env.WORKERS, source: 'WORKERS' };
+  const processors = availableParallelism();
+  return { count: Math.min(4, processors), source: `min(4, ${processors} processors)` };
+}
+
+function contradictions(config: Config, raw: Record<string, string>): Fault[] {
+  const faults: Fault[] = [];
+  if (raw['DB_POOL_SIZE'] && raw['DB_POOL_MAX'] && raw['DB_POOL_SIZE'] !== raw['DB_POOL_MAX'])
+    faults.push({ variable: 'DB_POOL_SIZE', problem: `contradicts DB_POOL_MAX (${raw['DB_POOL_SIZE']} and ${raw['DB_POOL_MAX']})` });
+  if (config.DB_POOL_MIN > config.DB_POOL_MAX)
+    faults.push({ variable: 'DB_POOL_MIN', problem: `is above DB_POOL_MAX (${config.DB_POOL_MIN} > ${config.DB_POOL_MAX})` });
+  const jobs = config.JOBS ? 2 : 0;
+  const needed = 2 * config.WORKERS + 2 + jobs;
+  if (config.DB_POOL_MAX < needed)
+    faults.push({
+      variable: 'WORKERS',
+      problem: `${config.WORKERS} workers x 2 + 2 for a replacement + ${jobs} for jobs = ${needed} connections, but DB_POOL_MAX is ${config.DB_POOL_MAX}`,
+    });
+  const all = config.INSTANCES * config.DB_POOL_MAX + config.DB_RESERVE;
+  if (all > config.DB_MAX_CONNECTIONS)
+    faults.push({
+      variable: 'DB_POOL_MAX',
+      problem: `${config.INSTANCES} instances x ${config.DB_POOL_MAX} + ${config.DB_RESERVE} reserved = ${all} connections, but DB_MAX_CONNECTIONS is ${config.DB_MAX_CONNECTIONS}`,
+    });
+  if (raw['JWT_SECRET'] && Buffer.byteLength(raw['JWT_SECRET']) < 32)
+    faults.push({ variable: 'JWT_SECRET', problem: 'is shorter than 32 bytes' });
+  if (config.DATABASE_URL?.startsWith('sqlite:') && config.WORKERS > 1)
+    faults.push({ variable: 'WORKERS', problem: 'must be 1 with a SQLite database' });
+  return faults;
+}
+
+function productionRefusals(config: Config): Fault[] {
+  const faults: Fault[] = [];
+  const refuse = (variable: string, problem: string) => faults.push({ variable, problem: `${problem} in production` });
+  if (!config.JWT_SECRET) refuse('JWT_SECRET', 'is required');
+  else if (PLACEHOLDER.test(config.JWT_SECRET) || new Set(config.JWT_SECRET).size < 10) refuse('JWT_SECRET', 'looks like a placeholder; not accepted');
+  if (!config.DATABASE_URL) refuse('DATABASE_URL', 'is required (or POSTGRES_HOST and its companions)');
+  else if (config.DATABASE_URL.startsWith('sqlite:')) refuse('DATABASE_URL', 'SQLite is not accepted');
+  else if (!isLocalUrl(config.DATABASE_URL) && config.DB_SSL !== 'verify') refuse('DB_SSL', 'must be verify for a database on another host');
+  if (config.DB_SEED === 'demo') refuse('DB_SEED', 'demo data is not accepted');
+  if (config.LOG_LEVEL === 'debug') refuse('LOG_LEVEL', 'DEBUG is not accepted');
+  return faults;
+}
+
+/** True for a database on this machine (loopback or a Unix socket), where TLS adds nothing. */
+export function isLocalUrl(url: string): boolean {
+  if (!URL.canParse(url)) return false;
+  const { hostname, searchParams } = new URL(url);
+  return LOCAL_HOST.test(searchParams.get('host')?.startsWith('/') ? '' : hostname);
+}
+
+function unique(faults: Fault[]): Fault[] {
+  return [...new Map(faults.map((fault) => [`${fault.variable}|${fault.problem}`, fault])).values()];
+}

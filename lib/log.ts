@@ -1,0 +1,90 @@
+/**
+ * Structured log: winston, one JSON object a line (or one readable line in development), to the console and, with
+ * `LOG_DIR`, to a file. `error` means a person must act; `warn` means it healed itself; `info` is lifecycle and requests.
+ * Every line of a request carries its id, tenant and actor. Secrets are removed by key and by pattern, here and nowhere else.
+ */
+import { openSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { createLogger, format, type Logger, transports } from 'winston';
+import Transport from 'winston-transport';
+import { config } from '../config';
+import { currentContext } from './context';
+
+const REDACTED = '[redacted]';
+const SECRET_KEY = /pass(word)?|secret|token|authorization|cookie|api[-_]?key|dsn|_url$|email|phone/i;
+const SECRET_VALUE = [
+  /eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*/g, // JSON web tokens
+  /\b(Bearer|Basic)\s+[\w.~+/=-]{8,}/gi,
+  /\b(postgres(?:ql)?|rediss?|smtps?):\/\/[^@\s/]+@/gi, // credentials in URLs
+  /\$argon2\w*\$[^\s"]+/g,
+];
+
+/** Removes secrets from a value about to be logged: by key name, then by pattern in every string. */
+export function redact(value: unknown, depth = 0): unknown {
+  if (typeof value === 'string') return SECRET_VALUE.reduce((text, pattern) => text.replace(pattern, REDACTED), value);
+  if (value === null || typeof value !== 'object' || depth > 6) return value;
+  if (value instanceof Error) return redact({ name: value.name, message: value.message, stack: value.stack, ...('code' in value ? { code: value.code } : {}), ...(value.cause ? { cause: value.cause } : {}) }, depth + 1);
+  if (value instanceof Date) return value;
+  if (Array.isArray(value)) return value.map((item) => redact(item, depth + 1));
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [key, SECRET_KEY.test(key) && item != null && typeof item !== 'boolean' ? REDACTED : redact(item, depth + 1)]),
+  );
+}
+
+const enrich = format((info) => {
+  const current = currentContext();
+  const { level, message, ...fields } = info;
+  const line: Record<string, unknown> = { at: new Date().toISOString(), level, message: redact(message), pid: process.pid };
+  if (current) {
+    line['request_id'] = current.requestId;
+    line['operation'] = current.operation;
+    line['tenant'] = current.tenant?.id;
+    line['actor'] = current.actor.kind === 'anonymous' ? undefined : current.actor.id;
+  }
+  Object.assign(line, redact(fields) as object);
+  for (const symbol of Object.getOwnPropertySymbols(info)) (line as Record<symbol, unknown>)[symbol] = (info as unknown as Record<symbol, unknown>)[symbol];
+  return line as unknown as typeof info;
+});
+
+const readable = format.printf(({ at, level, message, pid, ...fields }) => {
+  const rest = Object.entries(fields)
+    .filter(([, value]) => value !== undefined)
+    .map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .join(' ');
+  return `${String(at).slice(11, 23)} ${String(level).padEnd(5)} [${pid}] ${message}${rest ? ` ${rest}` : ''}`;
+});
+
+const MESSAGE = Symbol.for('message');
+
+/** Appends whole lines with one write to a file opened O_APPEND, so lines of several workers never tear and a killed worker's last words survive. */
+class AppendTransport extends Transport {
+  readonly #path: string;
+  #fd: number;
+  constructor(path: string) {
+    super();
+    this.#path = path;
+    this.#fd = openSync(path, 'a');
+  }
+  override log(info: Record<symbol, string>, done: () => void): void {
+    writeSync(this.#fd, `${info[MESSAGE]}\n`);
+    done();
+  }
+  /** After the primary renamed the file: go on in a new one of the same name. */
+  reopen(): void {
+    this.#fd = openSync(this.#path, 'a');
+  }
+}
+
+const fileTransport = config.LOG_DIR ? new AppendTransport(join(config.LOG_DIR, 'autoshop.log')) : undefined;
+if (fileTransport) fileTransport.format = format.json();
+
+export const log: Logger = createLogger({
+  level: config.LOG_LEVEL,
+  format: enrich(),
+  transports: [
+    new transports.Console({ format: config.STRUCTURED_LOGGING ? format.json() : readable, stderrLevels: ['error', 'warn', 'info', 'debug'] }),
+    ...(fileTransport ? [fileTransport] : []),
+  ],
+});
+
+export const reopenLogs = (): void => fileTransport?.reopen();

@@ -1,0 +1,61 @@
+/**
+ * The metrics of this process (prom-client). Workers push cumulative snapshots to the primary, which merges them;
+ * labels are bounded (endpoint ids, status classes), never ids, paths or tenants.
+ */
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+export const registry = new Registry();
+const registers = [registry];
+
+/** The two service-level limits, 0.3 s and 0.8 s, are bucket edges, so the indicator is exact. */
+const LATENCY_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1, 2.5, 5, 10, 30];
+
+export const metrics = {
+  requests: new Counter({ name: 'autoshop_http_requests_total', help: 'Requests answered', labelNames: ['method', 'route', 'status'], registers }),
+  requestSeconds: new Histogram({
+    name: 'autoshop_http_request_duration_seconds',
+    help: 'Time from the first byte of a request to the last of its answer',
+    labelNames: ['method', 'route', 'status_class'],
+    buckets: LATENCY_BUCKETS,
+    registers,
+  }),
+  inFlight: new Gauge({ name: 'autoshop_http_requests_in_flight', help: 'Requests being worked on', registers }),
+  timeouts: new Counter({ name: 'autoshop_http_request_timeouts_total', help: 'Requests answered 503 because they took too long', registers }),
+  shed: new Counter({ name: 'autoshop_http_requests_shed_total', help: 'Requests refused at the door', labelNames: ['reason'], registers }),
+  aborted: new Counter({ name: 'autoshop_http_requests_aborted_total', help: 'Requests whose client went away before the answer', registers }),
+  slowRequests: new Counter({ name: 'autoshop_http_slow_requests_total', help: 'Requests slower than LOG_SLOW_REQUEST_MS', labelNames: ['route'], registers }),
+  requestQueries: new Histogram({
+    name: 'autoshop_http_request_db_queries',
+    help: 'Statements of one request',
+    labelNames: ['route'],
+    buckets: [1, 2, 4, 8, 16, 32, 64],
+    registers,
+  }),
+  requestDbSeconds: new Histogram({
+    name: 'autoshop_http_request_db_seconds',
+    help: 'Database time of one request',
+    labelNames: ['route'],
+    buckets: LATENCY_BUCKETS,
+    registers,
+  }),
+  poolConnections: new Gauge({ name: 'autoshop_db_pool_connections', help: 'Connections of the pool', labelNames: ['target', 'state'], registers }),
+  poolWaiting: new Gauge({ name: 'autoshop_db_pool_waiting', help: 'Callers waiting for a connection', registers }),
+  poolAcquireSeconds: new Histogram({
+    name: 'autoshop_db_pool_acquire_seconds',
+    help: 'Time to get a connection',
+    buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 5, 30],
+    registers,
+  }),
+  poolTimeouts: new Counter({ name: 'autoshop_db_pool_timeouts_total', help: 'Callers that gave up waiting for a connection', registers }),
+  connects: new Counter({ name: 'autoshop_db_connects_total', help: 'Connections opened', registers }),
+  querySeconds: new Histogram({
+    name: 'autoshop_db_query_duration_seconds',
+    help: 'Time of one statement',
+    labelNames: ['target', 'kind'],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30],
+    registers,
+  }),
+  queryErrors: new Counter({ name: 'autoshop_db_query_errors_total', help: 'Statements that failed', registers }),
+  slowQueries: new Counter({ name: 'autoshop_db_slow_queries_total', help: 'Statements slower than LOG_SLOW_QUERY_MS', registers }),
+  rateLimited: new Counter({ name: 'autoshop_rate_limited_total', help: 'Requests refused by a rate limit', labelNames: ['limiter'], registers }),
+} as const;
