@@ -1,0 +1,102 @@
+/**
+ * What one process remembers of its last requests, statements and errors, for the "recent" part of `/stats`.
+ * Bounded rings; the link drains what is new into each second's report, so the primary holds the cluster's view.
+ * Only ids, routes, durations and codes are kept: never a path, a body, a value or a tenant.
+ */
+import { config } from '../../config';
+
+export interface RequestRecord {
+  /** Endpoint id or pattern, bounded; `unmatched` for unknown paths. */
+  route: string;
+  method: string;
+  status: number;
+  ms: number;
+  dbMs: number;
+  queries: number;
+  requestId: string;
+  /** Error code of the reply, when it was a refusal. */
+  code?: string | undefined;
+}
+
+export interface SlowRequest {
+  request_id: string;
+  route: string;
+  ms: number;
+  db_ms: number;
+  queries: number;
+  at: string;
+}
+
+export interface SlowQuery {
+  fingerprint: string;
+  ms: number;
+  route: string | null;
+  at: string;
+}
+
+export interface RecentError {
+  request_id: string | null;
+  route: string | null;
+  code: string;
+  fingerprint: string;
+  at: string;
+}
+
+export interface RecentEntries {
+  slow_requests: SlowRequest[];
+  slow_queries: SlowQuery[];
+  errors: RecentError[];
+}
+
+const KEPT = 20;
+
+let fresh: RecentEntries = { slow_requests: [], slow_queries: [], errors: [] };
+let answered = 0;
+let errors5xx = 0;
+let maxMs = 0;
+
+function keep<T>(ring: T[], entry: T): void {
+  ring.push(entry);
+  if (ring.length > KEPT) ring.shift();
+}
+
+const round = (ms: number): number => Math.round(ms * 10) / 10;
+
+/** To be called once for each answered request, after the reply was sent. */
+export function recordRequest({ route, method, status, ms, dbMs, queries, requestId, code }: RequestRecord, at = new Date()): void {
+  answered += 1;
+  if (ms > maxMs) maxMs = ms;
+  const name = `${method} ${route}`;
+  if (ms > config.LOG_SLOW_REQUEST_MS)
+    keep(fresh.slow_requests, { request_id: requestId, route: name, ms: round(ms), db_ms: round(dbMs), queries, at: at.toISOString() });
+  if (status < 500) return;
+  errors5xx += 1;
+  const word = code ?? `http_${status}`;
+  keep(fresh.errors, { request_id: requestId, route: name, code: word, fingerprint: `${name} ${word}`, at: at.toISOString() });
+}
+
+/** A statement slower than `LOG_SLOW_QUERY_MS`; `fingerprint` is the normalised text, without literals. */
+export function recordSlowQuery(fingerprint: string, ms: number, route: string | null, at = new Date()): void {
+  keep(fresh.slow_queries, { fingerprint: fingerprint.slice(0, 300), ms: round(ms), route, at: at.toISOString() });
+}
+
+/** A failure outside any reply: an uncaught exception, a failed closer. */
+export function recordError(code: string, fingerprint: string, requestId: string | null = null, at = new Date()): void {
+  keep(fresh.errors, { request_id: requestId, route: null, code, fingerprint: fingerprint.slice(0, 200), at: at.toISOString() });
+}
+
+export interface RecorderTotals {
+  answered: number;
+  errors_5xx: number;
+  /** Longest request since the previous call, milliseconds. */
+  max_ms: number;
+  recent: RecentEntries;
+}
+
+/** Totals so far and the entries since the previous call, which are handed over: a second call does not repeat them. */
+export function drainRecorder(): RecorderTotals {
+  const totals = { answered, errors_5xx: errors5xx, max_ms: round(maxMs), recent: fresh };
+  fresh = { slow_requests: [], slow_queries: [], errors: [] };
+  maxMs = 0;
+  return totals;
+}
