@@ -1,0 +1,26 @@
+/**
+ * PM2 keeps one primary alive; the primary keeps the workers. Hence fork mode and one instance: PM2's own cluster mode would
+ * put a second load balancer in front of ours. A reload without downtime is a SIGHUP to the primary (`npm run reload`);
+ * `pm2 reload` stops the old one before the new one serves.
+ */
+module.exports = {
+  apps: [
+    {
+      name: 'autoshop',
+      script: 'dist/server/index.js',
+      exec_mode: 'fork',
+      instances: 1,
+      env: { NODE_ENV: 'production', PORT: 5000, WORKERS: 4 },
+      // The primary says `ready` when its workers serve; a first start may run migrations.
+      wait_ready: true,
+      listen_timeout: 60_000,
+      // GRACEFUL_TIMEOUT (30 s) and some: PM2 must not kill a drain that is still within its time.
+      kill_timeout: 40_000,
+      // Only the primary is signalled; it stops its workers in order.
+      treekill: false,
+      exp_backoff_restart_delay: 100,
+      // Configuration and load errors do not heal by trying again.
+      stop_exit_codes: [70, 78],
+    },
+  ],
+};
