@@ -11,7 +11,14 @@ export type Role = StaffRole | 'Customer';
 /** The caller. `id` is text for all kinds: staff ids are text, a customer's is the number as text. */
 export type Actor =
   | { readonly kind: 'staff'; readonly id: string; readonly role: StaffRole; readonly name: string; readonly sessionId: string }
-  | { readonly kind: 'customer'; readonly id: string; readonly customerId: number; readonly role: 'Customer'; readonly name: string; readonly sessionId: string }
+  | {
+      readonly kind: 'customer';
+      readonly id: string;
+      readonly customerId: number;
+      readonly role: 'Customer';
+      readonly name: string;
+      readonly sessionId: string;
+    }
   | { readonly kind: 'anonymous'; readonly id: 'anonymous'; readonly role: null }
   | { readonly kind: 'system'; readonly id: string; readonly role: null };
 

@@ -144,7 +144,10 @@ export class Unavailable extends AppError {
   readonly status = 503;
   /** Why, for logs and metrics; never sent. */
   readonly reason: string;
-  constructor(reason: string, { retryAfter = 1, message = 'Service temporarily unavailable', cause }: { retryAfter?: number; message?: string; cause?: unknown } = {}) {
+  constructor(
+    reason: string,
+    { retryAfter = 1, message = 'Service temporarily unavailable', cause }: { retryAfter?: number; message?: string; cause?: unknown } = {},
+  ) {
     super('unavailable', message, { root: { retry_after: retryAfter }, headers: { 'Retry-After': String(retryAfter) }, cause });
     this.reason = reason;
   }

@@ -23,11 +23,24 @@ const SECRET_VALUE = [
 export function redact(value: unknown, depth = 0): unknown {
   if (typeof value === 'string') return SECRET_VALUE.reduce((text, pattern) => text.replace(pattern, REDACTED), value);
   if (value === null || typeof value !== 'object' || depth > 6) return value;
-  if (value instanceof Error) return redact({ name: value.name, message: value.message, stack: value.stack, ...('code' in value ? { code: value.code } : {}), ...(value.cause ? { cause: value.cause } : {}) }, depth + 1);
+  if (value instanceof Error)
+    return redact(
+      {
+        name: value.name,
+        message: value.message,
+        stack: value.stack,
+        ...('code' in value ? { code: value.code } : {}),
+        ...(value.cause ? { cause: value.cause } : {}),
+      },
+      depth + 1,
+    );
   if (value instanceof Date) return value;
   if (Array.isArray(value)) return value.map((item) => redact(item, depth + 1));
   return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [key, SECRET_KEY.test(key) && item != null && typeof item !== 'boolean' ? REDACTED : redact(item, depth + 1)]),
+    Object.entries(value).map(([key, item]) => [
+      key,
+      SECRET_KEY.test(key) && item != null && typeof item !== 'boolean' ? REDACTED : redact(item, depth + 1),
+    ]),
   );
 }
 
@@ -42,7 +55,8 @@ const enrich = format((info) => {
     line['actor'] = current.actor.kind === 'anonymous' ? undefined : current.actor.id;
   }
   Object.assign(line, redact(fields) as object);
-  for (const symbol of Object.getOwnPropertySymbols(info)) (line as Record<symbol, unknown>)[symbol] = (info as unknown as Record<symbol, unknown>)[symbol];
+  for (const symbol of Object.getOwnPropertySymbols(info))
+    (line as Record<symbol, unknown>)[symbol] = (info as unknown as Record<symbol, unknown>)[symbol];
   return line as unknown as typeof info;
 });
 
@@ -82,7 +96,10 @@ export const log: Logger = createLogger({
   level: config.LOG_LEVEL,
   format: enrich(),
   transports: [
-    new transports.Console({ format: config.STRUCTURED_LOGGING ? format.json() : readable, stderrLevels: ['error', 'warn', 'info', 'debug'] }),
+    new transports.Console({
+      format: config.STRUCTURED_LOGGING ? format.json() : readable,
+      stderrLevels: ['error', 'warn', 'info', 'debug'],
+    }),
     ...(fileTransport ? [fileTransport] : []),
   ],
 });

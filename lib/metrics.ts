@@ -11,7 +11,12 @@ const registers = [registry];
 const LATENCY_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1, 2.5, 5, 10, 30];
 
 export const metrics = {
-  requests: new Counter({ name: 'autoshop_http_requests_total', help: 'Requests answered', labelNames: ['method', 'route', 'status'], registers }),
+  requests: new Counter({
+    name: 'autoshop_http_requests_total',
+    help: 'Requests answered',
+    labelNames: ['method', 'route', 'status'],
+    registers,
+  }),
   requestSeconds: new Histogram({
     name: 'autoshop_http_request_duration_seconds',
     help: 'Time from the first byte of a request to the last of its answer',
@@ -20,10 +25,23 @@ export const metrics = {
     registers,
   }),
   inFlight: new Gauge({ name: 'autoshop_http_requests_in_flight', help: 'Requests being worked on', registers }),
-  timeouts: new Counter({ name: 'autoshop_http_request_timeouts_total', help: 'Requests answered 503 because they took too long', registers }),
+  timeouts: new Counter({
+    name: 'autoshop_http_request_timeouts_total',
+    help: 'Requests answered 503 because they took too long',
+    registers,
+  }),
   shed: new Counter({ name: 'autoshop_http_requests_shed_total', help: 'Requests refused at the door', labelNames: ['reason'], registers }),
-  aborted: new Counter({ name: 'autoshop_http_requests_aborted_total', help: 'Requests whose client went away before the answer', registers }),
-  slowRequests: new Counter({ name: 'autoshop_http_slow_requests_total', help: 'Requests slower than LOG_SLOW_REQUEST_MS', labelNames: ['route'], registers }),
+  aborted: new Counter({
+    name: 'autoshop_http_requests_aborted_total',
+    help: 'Requests whose client went away before the answer',
+    registers,
+  }),
+  slowRequests: new Counter({
+    name: 'autoshop_http_slow_requests_total',
+    help: 'Requests slower than LOG_SLOW_REQUEST_MS',
+    labelNames: ['route'],
+    registers,
+  }),
   requestQueries: new Histogram({
     name: 'autoshop_http_request_db_queries',
     help: 'Statements of one request',
@@ -38,7 +56,12 @@ export const metrics = {
     buckets: LATENCY_BUCKETS,
     registers,
   }),
-  poolConnections: new Gauge({ name: 'autoshop_db_pool_connections', help: 'Connections of the pool', labelNames: ['target', 'state'], registers }),
+  poolConnections: new Gauge({
+    name: 'autoshop_db_pool_connections',
+    help: 'Connections of the pool',
+    labelNames: ['target', 'state'],
+    registers,
+  }),
   poolWaiting: new Gauge({ name: 'autoshop_db_pool_waiting', help: 'Callers waiting for a connection', registers }),
   poolAcquireSeconds: new Histogram({
     name: 'autoshop_db_pool_acquire_seconds',
@@ -57,5 +80,10 @@ export const metrics = {
   }),
   queryErrors: new Counter({ name: 'autoshop_db_query_errors_total', help: 'Statements that failed', registers }),
   slowQueries: new Counter({ name: 'autoshop_db_slow_queries_total', help: 'Statements slower than LOG_SLOW_QUERY_MS', registers }),
-  rateLimited: new Counter({ name: 'autoshop_rate_limited_total', help: 'Requests refused by a rate limit', labelNames: ['limiter'], registers }),
+  rateLimited: new Counter({
+    name: 'autoshop_rate_limited_total',
+    help: 'Requests refused by a rate limit',
+    labelNames: ['limiter'],
+    registers,
+  }),
 } as const;

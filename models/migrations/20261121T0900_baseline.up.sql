@@ -20,6 +20,8 @@ BEGIN
   IF NOT pg_has_role(current_user, 'autoshop_app', 'MEMBER') THEN
     EXECUTE format('GRANT autoshop_app TO %I', current_user);
   END IF;
+EXCEPTION WHEN insufficient_privilege THEN
+  RAISE NOTICE 'the migrating role is no member of autoshop_app: the service must log in as autoshop_app itself';
 END $$;
 
 -- A finished transaction leaves the setting as '' on its connection, not NULL.

@@ -1,0 +1,77 @@
+/**
+ * Driver errors -> the refusals of `lib/errors.ts`, by SQLSTATE, errno and constraint name; never by message text.
+ * SQLSTATE classes: PostgreSQL documentation, appendix A.
+ */
+import { type AppError, BadRequest, Conflict, Unavailable } from './errors';
+
+interface DriverError {
+  code: string | undefined;
+  constraint: string | undefined;
+}
+
+function driverError(error: unknown): DriverError | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const { original, parent } = error as { original?: unknown; parent?: unknown };
+  const driver = (original ?? parent ?? error) as { code?: string; constraint?: string };
+  if (typeof driver.code !== 'string' && !error.name.startsWith('Sequelize')) return undefined;
+  return { code: driver.code, constraint: driver.constraint };
+}
+
+/** Unique and exclusion constraints a caller can run into, with the words of the wire contract. */
+const CONSTRAINTS: Readonly<Record<string, () => AppError>> = {
+  customers_tenant_id_email_key: () =>
+    new Conflict('Email already registered', { code: 'already_exists', details: { email: 'already_exists' } }),
+  customer_auth_tenant_id_email_key: () =>
+    new Conflict('Email already registered', { code: 'already_exists', details: { email: 'already_exists' } }),
+  vehicles_tenant_id_vin_key: () => new Conflict('VIN already exists', { details: { vin: 'already_exists' } }),
+  vehicles_tenant_id_plate_key_key: () => new Conflict('License plate already exists', { details: { license_plate: 'already_exists' } }),
+  technicians_tenant_id_initials_key: () => new Conflict('Initials already in use', { details: { initials: 'already_exists' } }),
+  service_operations_pk: () => new Conflict('A service with this id already exists', { code: 'duplicate_id' }),
+  service_operations_tenant_id_internal_code_key: () =>
+    new Conflict('A service with this internal code already exists', { code: 'duplicate_id' }),
+  appointments_tech_block_excl: () => new Conflict('Scheduling conflict detected'),
+  appointments_vehicle_block_excl: () => new Conflict('Scheduling conflict detected'),
+  staff_users_username_key: () => new Conflict('Username already exists', { code: 'already_exists' }),
+  staff_users_email_key: () => new Conflict('Email already registered', { code: 'already_exists' }),
+  tenants_slug_key: () => new Conflict('Tenant slug already exists', { code: 'already_exists' }),
+};
+
+const RETRYABLE = new Set(['40P01', '40001']);
+const GONE = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ETIMEDOUT',
+  'EPIPE',
+  'ENOTFOUND',
+  'EHOSTUNREACH',
+  'EAI_AGAIN',
+  '57P01',
+  '57P02',
+  '57P03',
+  '53300',
+]);
+
+/** True for a deadlock or serialisation failure: the same work may succeed when tried again. */
+export const isRetryable = (error: unknown): boolean => RETRYABLE.has(driverError(error)?.code ?? '');
+
+/** The name of the constraint that refused a write, when one did. */
+export const violatedConstraint = (error: unknown): string | undefined => driverError(error)?.constraint;
+
+/** The refusal to answer with, or undefined for what is not a database error or is a defect of ours. */
+export function translateDatabaseError(error: unknown): AppError | undefined {
+  const driver = driverError(error);
+  if (!driver) return undefined;
+  const { code = '', constraint = '' } = driver;
+  const name = (error as Error).name;
+  if (name === 'SequelizeConnectionAcquireTimeoutError') return new Unavailable('pool_timeout', { cause: error });
+  if (GONE.has(code) || code.startsWith('08') || /^Sequelize(Connection|Host|InvalidConnection|AccessDenied)/.test(name))
+    return new Unavailable('database', { cause: error });
+  if (code === '57014') return new Unavailable('statement_timeout', { cause: error });
+  if (code === '55P03' || RETRYABLE.has(code)) return new Unavailable('lock', { cause: error });
+  if (code === '23505' || code === '23P01')
+    return CONSTRAINTS[constraint]?.() ?? new Conflict('Conflicts with an existing record', { cause: error });
+  if (code === '23503') return new Conflict('Refers to a record that does not exist, or is still referred to', { cause: error });
+  if (code === '23514' || code === '22001' || code === '22003' || code === '22P02' || code === '22007' || code === '22008')
+    return new BadRequest('A value is out of its range', { cause: error });
+  return undefined;
+}

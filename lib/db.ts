@@ -1,0 +1,352 @@
+/**
+ * The database of this process: one Sequelize instance, one pool (a slice of the instance's connection budget), and the two
+ * ways in. A read outside a transaction travels as one Sync with its tenant scope ({@link query}); everything else runs in
+ * {@link inTransaction}, whose BEGIN sets the scope in the same round trip. The tenant always comes from the context.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { readFileSync } from 'node:fs';
+import pg from 'pg';
+import { type Options, Sequelize, type Transaction } from 'sequelize';
+import { config } from '../config';
+import { currentContext, tenant } from './context';
+import { InstrumentedClient, lastAnswerAt, prepareScope, type Scope, ScopedQuery } from './db-client';
+import { isRetryable } from './db-errors';
+import { Unavailable } from './errors';
+import { log } from './log';
+import { metrics } from './metrics';
+
+export { observeStatements } from './db-client';
+export { translateDatabaseError } from './db-errors';
+
+const APP_ROLE = 'autoshop_app';
+const TENANT_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+const CONNECT_TIMEOUT_MS = 5_000;
+/** A connection unused for this long is closed, down to the pool's minimum. */
+const IDLE_MS = 30_000;
+const STATEMENT_TIMEOUT_MS = config.DB_TIMEOUT * 1000;
+const MAX_ATTEMPTS = 3;
+
+// ------------------------------------------------------------------ the instance and its pool
+
+/** sequelize-pool's fields that it offers no method for; the version is pinned and a contract test holds them. */
+interface PoolInternals {
+  size: number;
+  available: number;
+  using: number;
+  waiting: number;
+  _factory: { min: number; max: number };
+  _availableObjects: { resource: unknown }[];
+  _dispense(): void;
+  release(resource: unknown): void;
+  destroy(resource: unknown): Promise<void>;
+}
+interface ConnectionManager {
+  pool: PoolInternals;
+  getConnection(options?: object): Promise<unknown>;
+  releaseConnection(connection: unknown): void;
+  destroyConnection(connection: unknown): Promise<void>;
+  close(): Promise<void>;
+}
+interface QueryInterfaceInternals {
+  queryGenerator: { startTransactionQuery(transaction: Transaction & { parent?: Transaction }): string };
+  commitTransaction(transaction: Transaction): Promise<void>;
+}
+
+let assumedRole: string | null = null;
+const maxWaiting = config.DB_QUEUE_MAX;
+
+function scope(tenantId: string): Scope {
+  return { tenantId, timeoutMs: STATEMENT_TIMEOUT_MS, role: assumedRole };
+}
+
+function sslOptions(): false | pg.ConnectionConfig['ssl'] {
+  if (config.DB_SSL === 'off') return false;
+  if (config.DB_SSL === 'require') return { rejectUnauthorized: false };
+  return { rejectUnauthorized: true, ...(config.DB_SSL_CA_FILE ? { ca: readFileSync(config.DB_SSL_CA_FILE, 'utf8') } : {}) };
+}
+
+export const sequelize = createSequelize(config.DATABASE_URL ?? 'postgres://127.0.0.1:5432/autoshop');
+const manager = sequelize.connectionManager as unknown as ConnectionManager;
+const pool = manager.pool;
+
+function createSequelize(url: string): Sequelize {
+  const { hostname, port, pathname, username, password, searchParams } = new URL(url);
+  const instance = new Sequelize({
+    dialect: 'postgres',
+    dialectModule: Object.create(pg, { Client: { value: InstrumentedClient } }),
+    host: searchParams.get('host') ?? decodeURIComponent(hostname).replace(/^\[|\]$/g, ''),
+    port: Number(port || 5432),
+    database: decodeURIComponent(pathname.slice(1)),
+    username: decodeURIComponent(username),
+    password: decodeURIComponent(password),
+    logging: false,
+    // Known, so that no connection outside the budget is opened to ask.
+    databaseVersion: '15.0.0',
+    keepDefaultTimezone: true,
+    dialectOptions: {
+      application_name: 'autoshop',
+      clientMinMessages: 'ignore',
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      keepAlive: true,
+      ssl: sslOptions(),
+    },
+    pool: { min: 0, max: 2, acquire: STATEMENT_TIMEOUT_MS, idle: IDLE_MS },
+    define: { underscored: true, freezeTableName: true, timestamps: false },
+  } as Options);
+  instance.addHook('afterConnect', async (connection) => {
+    metrics.connects.inc();
+    await prepareScope(connection as pg.Client, scope(''));
+  });
+  const internals = instance.getQueryInterface() as unknown as QueryInterfaceInternals;
+  internals.queryGenerator.startTransactionQuery = (transaction) =>
+    transaction.parent
+      ? `SAVEPOINT "${(transaction as unknown as { name: string }).name}";`
+      : `START TRANSACTION; ${scopeSql(scope(ambientTenantId()))}`;
+  internals.commitTransaction = commit;
+  return instance;
+}
+
+/** A transaction that a failed statement has aborted answers COMMIT with ROLLBACK and no error: nothing was stored, so say so. */
+async function commit(transaction: Transaction): Promise<void> {
+  const state = transaction as unknown as { parent?: Transaction; connection: pg.Client; finished?: string };
+  if (state.parent) return;
+  const { command } = await state.connection.query('COMMIT');
+  state.finished = 'commit';
+  if (command !== 'COMMIT') throw new Error('The transaction was rolled back: a statement in it had failed');
+}
+
+function scopeSql({ tenantId, timeoutMs, role }: Scope): string {
+  if (tenantId !== '' && !TENANT_ID.test(tenantId)) throw new Error('The tenant of the context is not a UUID');
+  const setRole = role === null ? '' : `, set_config('role', '${role}', true)`;
+  return `SELECT set_config('app.tenant_id', '${tenantId}', true), set_config('statement_timeout', '${timeoutMs}', true)${setRole};`;
+}
+
+const ambientTenantId = (): string => currentContext()?.tenant?.id ?? '';
+
+/**
+ * Bounds the queue for a connection and measures the wait. Sequelize's transactions and our reads both come through here.
+ * @throws Unavailable `pool_queue_full` at once when DB_QUEUE_MAX callers wait already
+ */
+const acquireUnbounded = manager.getConnection.bind(manager);
+manager.getConnection = async (options) => {
+  if (pool.waiting >= maxWaiting) throw new Unavailable('pool_queue_full');
+  const started = performance.now();
+  try {
+    return await acquireUnbounded(options);
+  } catch (error) {
+    if (error instanceof Error && error.name === 'SequelizeConnectionAcquireTimeoutError') metrics.poolTimeouts.inc();
+    throw error;
+  } finally {
+    metrics.poolAcquireSeconds.observe((performance.now() - started) / 1000);
+  }
+};
+
+const releasePlain = pool.release.bind(pool);
+/** After a shrink, connections above the share are closed as they come back. */
+pool.release = (resource) => {
+  if (pool.size > pool._factory.max) destroyQuietly(resource);
+  else releasePlain(resource);
+};
+
+function destroyQuietly(resource: unknown): void {
+  pool.destroy(resource).catch((error: unknown) => log.warn('closing a connection failed', { error }));
+}
+
+/** Sets this process's share of the connection budget; idle connections above it are closed at once. */
+export function resizePool({ min, max }: { min: number; max: number }): void {
+  pool._factory.min = Math.min(min, max);
+  pool._factory.max = max;
+  for (const { resource } of pool._availableObjects.slice(0, Math.max(0, pool.size - max))) destroyQuietly(resource);
+  pool._dispense();
+}
+
+export interface PoolStatus {
+  min: number;
+  max: number;
+  size: number;
+  idle: number;
+  busy: number;
+  waiting: number;
+}
+
+export function poolStatus(): PoolStatus {
+  const { _factory, size, available, using, waiting } = pool;
+  return { min: _factory.min, max: _factory.max, size, idle: available, busy: using, waiting };
+}
+
+// ------------------------------------------------------------------ life cycle
+
+export interface ServerInfo {
+  version: string;
+  maxConnections: number;
+  /** The role that statements run under. */
+  role: string;
+}
+let info: ServerInfo | undefined;
+
+/** Facts about the server, known after {@link openDatabase}. */
+export const serverInfo = (): ServerInfo | undefined => info;
+
+/**
+ * Connects, finds out under which role to work, and opens `poolMin` connections.
+ * A login that bypasses row-level security (superuser, BYPASSRLS, owner of the tables) steps down to `autoshop_app` in every
+ * transaction; a login that is neither that role's member nor restricted itself is refused.
+ * @throws the driver's error when the server cannot be reached
+ */
+export async function openDatabase({ poolMin, poolMax }: { poolMin: number; poolMax: number }): Promise<void> {
+  resizePool({ min: 0, max: poolMax });
+  const [row] = await unsafeQuery<{ version: string; max_connections: number; login: string; privileged: boolean; member: boolean }>({
+    text: `SELECT current_setting('server_version') AS version, current_setting('max_connections')::int AS max_connections, session_user::text AS login,
+        (r.rolsuper OR r.rolbypassrls OR EXISTS (SELECT FROM pg_class c WHERE c.oid = to_regclass('public.customers') AND pg_has_role(session_user, c.relowner, 'MEMBER'))) AS privileged,
+        EXISTS (SELECT FROM pg_roles a WHERE a.rolname = '${APP_ROLE}' AND pg_has_role(session_user, a.oid, 'MEMBER')) AS member
+      FROM pg_roles r WHERE r.rolname = session_user`,
+    values: [],
+  });
+  if (!row) throw new Error('The database does not know the role that is logged in');
+  if (row.privileged && !row.member)
+    throw new Error(`Database role ${row.login} bypasses row-level security and may not become ${APP_ROLE}`);
+  info = { version: row.version, maxConnections: row.max_connections, role: row.privileged ? APP_ROLE : row.login };
+  if (row.privileged) {
+    assumedRole = APP_ROLE;
+    log.warn('database login bypasses row-level security; every transaction steps down', { login: row.login, role: APP_ROLE });
+    // Connections opened before this prepared the scope without a role.
+    for (const { resource } of [...pool._availableObjects]) await pool.destroy(resource);
+  }
+  resizePool({ min: poolMin, max: poolMax });
+  const warm = await Promise.all(Array.from({ length: Math.min(poolMin, poolMax) }, () => manager.getConnection()));
+  for (const connection of warm) manager.releaseConnection(connection);
+}
+
+/** Waits for statements in flight and closes every connection. */
+export const closeDatabase = (): Promise<void> => sequelize.close();
+
+/**
+ * Resolves when the database answers, or has answered within the last second (a full pool whose statements finish is up).
+ * @throws Unavailable after `timeoutMs`, or at once when the server refuses
+ */
+export async function ping(timeoutMs: number): Promise<void> {
+  const FRESH_MS = 1_000;
+  const answeredSince = (moment: number) => lastAnswerAt() >= moment;
+  const started = performance.now();
+  if (answeredSince(started - FRESH_MS) && poolStatus().waiting > 0) return;
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<'late'>((resolve) => {
+    timer = setTimeout(() => resolve('late'), timeoutMs);
+  });
+  try {
+    const outcome = await Promise.race([unsafeQuery({ text: 'SELECT 1', values: [] }).then(() => 'answered' as const), late]);
+    if (outcome === 'late' && !answeredSince(started)) throw new Unavailable('database', { message: 'Database connection failed' });
+  } catch (error) {
+    throw error instanceof Unavailable ? error : new Unavailable('database', { message: 'Database connection failed', cause: error });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+// ------------------------------------------------------------------ statements
+
+/** `name` makes it a prepared statement, planned once for each connection: give hot reads one (unique in the project). */
+export interface Sql {
+  name?: string;
+  text: string;
+}
+
+/**
+ * Runs one statement for the tenant of the context: in the open transaction when there is one, else alone in one round trip.
+ * @returns the rows, plain objects with the columns as selected
+ * @throws Error without a tenant in the context
+ */
+export function query<Row extends object>(sql: Sql, values: readonly unknown[] = []): Promise<Row[]> {
+  return run<Row>(sql, values, tenant().id);
+}
+
+/**
+ * Runs one statement without a tenant: tables under row-level security look empty. Only for what is read before a tenant is
+ * known (tenants, staff, sessions); callers carry `unsafe` in their own name.
+ */
+export function unsafeQuery<Row extends object>({ values = [], ...sql }: Sql & { values?: readonly unknown[] }): Promise<Row[]> {
+  return run<Row>(sql, values, '');
+}
+
+async function run<Row extends object>(sql: Sql, values: readonly unknown[], tenantId: string): Promise<Row[]> {
+  const open = unitsOfWork.getStore();
+  const statement = { ...(sql.name ? { name: sql.name } : {}), text: sql.text, values: values as unknown[] };
+  if (open) {
+    const { connection } = open.transaction as unknown as { connection: pg.Client };
+    if ((open.transaction as unknown as { finished?: string }).finished)
+      throw new Error('The transaction is over: a statement in it was not awaited');
+    const { rows } = await connection.query<Row & pg.QueryResultRow>(
+      config.DB_PREPARED ? statement : { text: sql.text, values: values as unknown[] },
+    );
+    return rows;
+  }
+  const client = (await manager.getConnection({ type: 'SELECT' })) as pg.Client;
+  try {
+    return await new Promise<Row[]>((resolve, reject) => {
+      client.query(
+        new ScopedQuery(scope(tenantId), statement, (error, result) =>
+          error ? reject(error) : resolve(result.rows as Row[]),
+        ) as unknown as pg.Query,
+      );
+    });
+  } finally {
+    manager.releaseConnection(client);
+  }
+}
+
+// ------------------------------------------------------------------ transactions
+
+interface UnitOfWork {
+  transaction: Transaction;
+  afterCommit: (() => void | Promise<void>)[];
+}
+const unitsOfWork = new AsyncLocalStorage<UnitOfWork>();
+
+// Sequelize asks its "CLS namespace" for the ambient transaction, so models inside inTransaction join it by themselves.
+Sequelize.useCLS({
+  get: () => unitsOfWork.getStore()?.transaction,
+  set: () => undefined,
+  run: (work: (context: object) => unknown) => work({}),
+  bind: <T>(work: T) => work,
+} as unknown as object);
+
+/**
+ * Runs `work` in a transaction: joins the open one, else starts one whose BEGIN carries the tenant scope. Deadlocks and
+ * serialisation failures are retried, so `work` must not act outside the database; what must happen only after the commit
+ * goes through {@link afterCommit}. Keep it short: one statement at a time, no HTTP call, no mail.
+ */
+export async function inTransaction<T>(work: () => Promise<T>): Promise<T> {
+  if (unitsOfWork.getStore()) return work();
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await runUnit(work);
+    } catch (error) {
+      if (attempt >= MAX_ATTEMPTS || !isRetryable(error)) throw error;
+      log.info('transaction retried', { attempt });
+    }
+  }
+}
+
+async function runUnit<T>(work: () => Promise<T>): Promise<T> {
+  const transaction = await sequelize.transaction();
+  const unit: UnitOfWork = { transaction, afterCommit: [] };
+  let result: T;
+  try {
+    result = await unitsOfWork.run(unit, work);
+  } catch (error) {
+    await transaction.rollback().catch((failure: unknown) => log.warn('rollback failed', { error: failure }));
+    throw error;
+  }
+  await transaction.commit();
+  for (const act of unit.afterCommit) await act();
+  return result;
+}
+
+/** Runs `act` after the open transaction has committed, or at once when none is open. */
+export async function afterCommit(act: () => void | Promise<void>): Promise<void> {
+  const open = unitsOfWork.getStore();
+  if (open) open.afterCommit.push(act);
+  else await act();
+}
+
+export const isInTransaction = (): boolean => unitsOfWork.getStore() !== undefined;
