@@ -350,3 +350,23 @@ export async function afterCommit(act: () => void | Promise<void>): Promise<void
 }
 
 export const isInTransaction = (): boolean => unitsOfWork.getStore() !== undefined;
+
+/**
+ * Reads a large result in batches through a server-side cursor, in a transaction of its own: memory stays constant however
+ * many rows there are. The connection is held until the iteration ends, also when the consumer stops early.
+ */
+export async function* streamRows<Row extends object>(sql: Sql, values: readonly unknown[] = [], batchSize = 500): AsyncGenerator<Row[]> {
+  tenant();
+  const transaction = await sequelize.transaction();
+  const { connection } = transaction as unknown as { connection: pg.Client };
+  try {
+    await connection.query(`DECLARE export_rows NO SCROLL CURSOR FOR ${sql.text}`, values as unknown[]);
+    for (;;) {
+      const { rows } = await connection.query<Row & pg.QueryResultRow>(`FETCH ${batchSize} FROM export_rows`);
+      if (rows.length === 0) break;
+      yield rows;
+    }
+  } finally {
+    await transaction.rollback();
+  }
+}
