@@ -5,17 +5,29 @@
  */
 import { z } from 'zod';
 
-const seconds = (fallback: number, min = 0) => z.coerce.number().min(min).default(fallback);
-const count = (fallback: number, min = 0) => z.coerce.number().int().min(min).default(fallback);
-const flag = (fallback: boolean) => z.stringbool().default(fallback);
-const port = (fallback: number) => z.coerce.number().int().min(0).max(65_535).default(fallback);
+/** A plain decimal number. `Number()` alone would also take `0x10`, `1e3` and blanks. */
+const decimal = (min: number, max = Number.MAX_SAFE_INTEGER) =>
+  z
+    .string()
+    .regex(/^-?\d+(\.\d+)?$/, 'must be a number')
+    .transform(Number)
+    .pipe(z.number().min(min).max(max));
+const whole = (min: number, max?: number) => decimal(min, max).pipe(z.int('must be a whole number'));
+
+const seconds = (fallback: number, min = 0) => decimal(min).default(fallback).meta({ kind: 'seconds' });
+const count = (fallback: number, min = 0) => whole(min).default(fallback).meta({ kind: 'whole number' });
+const flag = (fallback: boolean) => z.stringbool().default(fallback).meta({ kind: 'true/false' });
+const port = (fallback: number) => whole(0, 65_535).default(fallback).meta({ kind: 'port' });
 const list = () =>
-  z.string().transform((value) =>
-    value
-      .split(',')
-      .map((item) => item.trim())
-      .filter(Boolean),
-  );
+  z
+    .string()
+    .transform((value) =>
+      value
+        .split(',')
+        .map((item) => item.trim())
+        .filter(Boolean),
+    )
+    .meta({ kind: 'list' });
 
 const postgresUrl = z.string().regex(/^(postgres(ql)?:\/\/|sqlite:)/, 'must start with postgres:// or sqlite:');
 
@@ -28,7 +40,7 @@ export const Rate = z
     return { limit, windowMs: window * 1000 };
   });
 export type Rate = z.infer<typeof Rate>;
-const rate = (fallback: string) => Rate.prefault(fallback);
+const rate = (fallback: string) => Rate.prefault(fallback).meta({ kind: 'count/seconds' });
 
 const LOG_LEVELS = { ERROR: 'error', WARNING: 'warn', WARN: 'warn', INFO: 'info', DEBUG: 'debug' } as const;
 
@@ -46,19 +58,34 @@ export const SECRET_VARIABLES = [
   'SMTP_URL',
 ] as const;
 
+export const isSecret = (variable: string): boolean => (SECRET_VARIABLES as readonly string[]).includes(variable);
+
 export const environmentSchema = z.object({
-  NODE_ENV: z.enum(['development', 'test', 'production']).default('development').describe('Kind of environment; `production` refuses unsafe settings'),
+  NODE_ENV: z
+    .enum(['development', 'test', 'production'])
+    .default('development')
+    .describe('Kind of environment; `production` refuses unsafe settings'),
   HOST: z.string().default('0.0.0.0').describe('Address of the public listener'),
   PORT: port(3001).describe('Port of the public listener (`start:prod` defaults to 5000)'),
   OPS_HOST: z.string().default('127.0.0.1').describe('Address of the operations listener'),
   OPS_PORT: port(9090).describe('Port of the operations listener (`/stats`, `/metrics`, `/alerts`)'),
-  OPS_TOKEN: z.string().min(16).optional().describe('Token that opens `/stats` and `/metrics` on the public port'),
+  OPS_TOKEN: z
+    .string()
+    .min(16, 'must have at least 16 characters')
+    .optional()
+    .describe('Token that opens `/stats` and `/metrics` on the public port'),
   PUBLIC_URL: z.url().optional().describe('Base address in links that the service mails'),
   APP_VERSION: z.string().default('dev').describe('Version shown in `X-App-Version` and `/stats`'),
-  ENV_FILE: z.string().optional().describe('File of `NAME=value` lines read before the environment (the environment wins)'),
+  ENV_FILE: z
+    .string()
+    .optional()
+    .describe('File of `NAME=value` lines; the environment wins over it. Default `.env` where there is one, except with NODE_ENV=test'),
   STATIC_DIR: z.string().optional().describe('Folder of a built SPA to serve beside the API'),
 
-  WORKERS: z.coerce.number().int().min(1).max(128).optional().describe('HTTP workers; default min(4, processors, cgroup quota, memory), `start:prod` 4'),
+  WORKERS: whole(1, 128)
+    .optional()
+    .meta({ kind: 'whole number' })
+    .describe('HTTP workers; default min(4, processors, cgroup quota, memory), `start:prod` 4'),
   WORKER_TIMEOUT: seconds(30, 1).describe('A worker silent for this long is killed and replaced'),
   BOOT_TIMEOUT: seconds(30, 1).describe('A worker not ready within this time is killed'),
   MAX_REQUESTS: count(1000).describe('Requests after which a worker is recycled; 0 = never'),
@@ -82,27 +109,39 @@ export const environmentSchema = z.object({
   DATABASE_REPLICA_URLS: list().optional().describe('Comma-separated URLs of read replicas'),
   DB_POOL_MIN: count(5, 1).describe('Connections kept open by one instance'),
   DB_POOL_MAX: count(20, 4).describe('All connections of one instance to one server'),
-  DB_POOL_SIZE: z.coerce.number().int().min(4).optional().describe('Alias of DB_POOL_MAX; both given and different is refused'),
+  DB_POOL_SIZE: whole(4).optional().meta({ kind: 'whole number' }).describe('Alias of DB_POOL_MAX; both given and different is refused'),
   DB_QUEUE_MAX: count(200, 1).describe('Requests of one worker that may wait for a connection; more are answered 503'),
   DB_TIMEOUT: seconds(30, 1).describe('Limit for a statement, and for waiting for a connection'),
   DB_MAX_CONNECTIONS: count(100, 1).describe('`max_connections` of the server, for the connection arithmetic'),
   DB_RESERVE: count(10).describe('Connections left free for administration'),
-  DB_SSL: z.enum(['off', 'require', 'verify']).optional().describe('TLS to the database; default verify for a non-local host in production, else off'),
+  DB_SSL: z
+    .enum(['off', 'require', 'verify'])
+    .optional()
+    .describe('TLS to the database; default verify for a non-local host in production, else off'),
   DB_SSL_CA_FILE: z.string().optional().describe('Certificate authority that signs the database certificate'),
   DB_PREPARED: flag(true).describe('Named prepared statements; off behind PgBouncer before 1.21'),
   DB_SEED: z.enum(['demo', 'none']).optional().describe('Seed an empty database; default demo for the embedded one in development'),
   DATA_DIR: z.string().default('.data').describe('Folder of the embedded database and of generated development secrets'),
-  REDIS_URL: z.string().regex(/^rediss?:\/\//, 'must start with redis:// or rediss://').optional().describe('Redis for limits, cache and revocation'),
+  REDIS_URL: z
+    .string()
+    .regex(/^rediss?:\/\//, 'must start with redis:// or rediss://')
+    .optional()
+    .describe('Redis for limits, cache and revocation'),
 
   JWT_SECRET: z.string().optional().describe('Key of access tokens, at least 32 bytes; required in production'),
   JWT_SECRET_PREVIOUS: z.string().optional().describe('Former key, still accepted for verification'),
   CORS_ORIGINS: list()
     .prefault('http://localhost:5173,http://127.0.0.1:5173,http://localhost:4173,http://127.0.0.1:4173')
     .describe('Comma-separated origins that may call with credentials'),
-  DEFAULT_TENANT_ID: z.uuid().default('00000000-0000-0000-0000-000000000001').describe('Tenant of anonymous requests'),
+  // `guid`, not `uuid`: the well-known default tenant has no RFC version digit.
+  DEFAULT_TENANT_ID: z.guid().default('00000000-0000-0000-0000-000000000001').describe('Tenant of anonymous requests'),
   FORCE_SECURE_COOKIES: flag(false).describe('Secure cookies outside production'),
   TRUST_PROXY: list().prefault('').describe('Comma-separated proxy addresses or networks whose X-Forwarded-For counts'),
-  SMTP_URL: z.string().regex(/^smtps?:\/\//, 'must start with smtp:// or smtps://').optional().describe('Mail server; unset = mail is written to DATA_DIR/mail outside production'),
+  SMTP_URL: z
+    .string()
+    .regex(/^smtps?:\/\//, 'must start with smtp:// or smtps://')
+    .optional()
+    .describe('Mail server; unset = mail is written to DATA_DIR/mail outside production'),
   MAIL_FROM: z.string().default('Auto Shop <no-reply@localhost>').describe('Sender of mail'),
 
   LOG_LEVEL: z
@@ -111,8 +150,13 @@ export const environmentSchema = z.object({
     .transform((value) => value.toUpperCase())
     .pipe(z.enum(['ERROR', 'WARNING', 'WARN', 'INFO', 'DEBUG']))
     .transform((value) => LOG_LEVELS[value])
+    .meta({ kind: 'ERROR \\| WARNING \\| INFO \\| DEBUG' })
     .describe('Least severe level that is logged'),
-  STRUCTURED_LOGGING: z.stringbool().optional().describe('JSON log lines on the console; default on in production'),
+  STRUCTURED_LOGGING: z
+    .stringbool()
+    .optional()
+    .meta({ kind: 'true/false' })
+    .describe('JSON log lines on the console; default on in production'),
   LOG_DIR: z.string().optional().describe('Folder of log files; unset = console only'),
   LOG_SLOW_REQUEST_MS: count(1000).describe('Requests slower than this are logged as slow'),
   LOG_SLOW_QUERY_MS: count(100).describe('Statements slower than this are logged, without literals'),
@@ -132,4 +176,5 @@ export const environmentSchema = z.object({
   RATE_LIMIT_TELEMETRY: rate('30/60').describe('Telemetry posts per address'),
 });
 
+export type Variable = keyof typeof environmentSchema.shape;
 export type Environment = z.output<typeof environmentSchema>;

@@ -2,10 +2,11 @@
  * Environment -> one frozen configuration. Pure: reads only its arguments and the files they name.
  * All faults are collected and thrown together, so an operator repairs everything in one go.
  */
-import { readFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { existsSync, readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
-import { type Environment, environmentSchema, SECRET_VARIABLES } from './env';
+import type { z } from 'zod';
+import { type Environment, environmentSchema, isSecret, SECRET_VARIABLES } from './env';
+import { type HostLimits, hostLimits } from './host';
 
 export interface Fault {
   variable: string;
@@ -22,7 +23,7 @@ export class ConfigError extends Error {
   }
 }
 
-type RawEnvironment = Readonly<Record<string, string | undefined>>;
+export type RawEnvironment = Readonly<Record<string, string | undefined>>;
 
 const PLACEHOLDER = /^(change.?me|secret|dev.?secret|password|placeholder|example|test|your.*secret.*)/i;
 const LOCAL_HOST = /^(localhost|127\.\d+\.\d+\.\d+|::1|\[::1\]|)$/;
@@ -45,20 +46,49 @@ export interface Config extends Omit<Environment, 'JWT_SECRET' | 'DB_SSL' | 'STR
 /**
  * @throws ConfigError naming every fault: wrong types, unreadable `*_FILE`s, contradictions, and what production refuses.
  */
-export function loadConfig(source: RawEnvironment): Config {
+export function loadConfig(source: RawEnvironment, host: HostLimits = hostLimits()): Config {
   const faults: Fault[] = [];
   const raw = resolveFiles(source, faults);
-  const parsed = environmentSchema.safeParse(raw);
-  if (!parsed.success) {
-    for (const issue of parsed.error.issues) faults.push({ variable: String(issue.path[0]), problem: issue.message });
-    // Fall through with what is readable, so contradictions and production refusals are named in the same breath.
-    for (const issue of parsed.error.issues) delete raw[String(issue.path[0])];
+  const parsed = environmentSchema.safeParse(raw, { error: readable });
+  const unreadable = new Set<string>();
+  for (const issue of parsed.error?.issues ?? []) {
+    const variable = String(issue.path[0]);
+    // A secret's value is never repeated: the message goes to logs.
+    faults.push({ variable, problem: isSecret(variable) ? issue.message : `${issue.message}, not ${JSON.stringify(raw[variable])}` });
+    unreadable.add(variable);
   }
-  const env = parsed.success ? parsed.data : environmentSchema.parse(raw);
-  const config = derive(env);
-  faults.push(...contradictions(config, raw), ...(config.isProduction ? productionRefusals(config) : []));
+  // Fall through with what is readable, so contradictions and production refusals are named in the same breath.
+  for (const variable of unreadable) delete raw[variable];
+  const config = derive(parsed.success ? parsed.data : environmentSchema.parse(raw), host);
+  const refusals = [...contradictions(config, raw), ...(config.isProduction ? productionRefusals(config) : [])];
+  // What could not be read is already named; "is required" beside it would mislead.
+  faults.push(...refusals.filter(({ variable }) => !faults.some((fault) => fault.variable.replace(/_FILE$/, '') === variable)));
   if (faults.length > 0) throw new ConfigError(unique(faults));
   return Object.freeze(config);
+}
+
+/** zod's findings as an operator reads them; messages given in the schema win over these. */
+function readable(issue: z.core.$ZodRawIssue): string {
+  switch (issue.code) {
+    case 'too_small':
+      return `must be at least ${issue.minimum}`;
+    case 'too_big':
+      return `must be at most ${issue.maximum}`;
+    case 'invalid_value':
+      return (issue as { expected?: string }).expected === 'stringbool'
+        ? 'must be true or false'
+        : `must be one of ${issue.values.join(', ')}`;
+    case 'invalid_format':
+      return issue.format === 'guid' ? 'must be a UUID' : issue.format === 'url' ? 'must be a URL' : `must be a valid ${issue.format}`;
+    default:
+      return 'is not valid';
+  }
+}
+
+/** A `.env` in the working folder is read without being named; tests never depend on what a developer keeps there. */
+export function withEnvFile(source: RawEnvironment, file = '.env'): RawEnvironment {
+  if (source['ENV_FILE'] || source['NODE_ENV'] === 'test' || !existsSync(file)) return source;
+  return { ...source, ENV_FILE: file };
 }
 
 /** Reads `ENV_FILE` and `NAME_FILE`s; an empty string counts as unset. */
@@ -85,11 +115,11 @@ function resolveFiles(source: RawEnvironment, faults: Fault[]): Record<string, s
   return Object.fromEntries(Object.entries(merged).filter((entry): entry is [string, string] => Boolean(entry[1])));
 }
 
-function derive(env: Environment): Config {
+function derive(env: Environment, host: HostLimits): Config {
   const isProduction = env.NODE_ENV === 'production';
   const databaseUrl = env.DATABASE_URL ?? composeUrl(env);
   const embeddedDatabase = databaseUrl === undefined;
-  const workers = chooseWorkers(env);
+  const workers = chooseWorkers(env, host);
   return {
     ...env,
     DATABASE_URL: databaseUrl,
@@ -118,10 +148,21 @@ function composeUrl(env: Environment): string | undefined {
   return url.toString();
 }
 
-function chooseWorkers(env: Environment): { count: number; source: string } {
+/** More than four workers by default would ask for more connections than DB_POOL_MAX's default divides well. */
+const DEFAULT_WORKERS_MAX = 4;
+/** What one worker is planned to use; a smaller machine gets fewer workers. */
+const WORKER_MEMORY_MB = 256;
+
+function chooseWorkers(env: Environment, host: HostLimits): { count: number; source: string } {
   if (env.WORKERS !== undefined) return { count: env.WORKERS, source: 'WORKERS' };
-  const processors = availableParallelism();
-  return { count: Math.min(4, processors), source: `min(4, ${processors} processors)` };
+  const bounds = [
+    { count: DEFAULT_WORKERS_MAX, source: `default ${DEFAULT_WORKERS_MAX}` },
+    { count: host.processors, source: `${host.processors} processors` },
+    { count: Math.floor(host.cpuQuota ?? Number.POSITIVE_INFINITY), source: `quota of ${host.cpuQuota} processors` },
+    { count: Math.floor(host.memoryMb / WORKER_MEMORY_MB), source: `${host.memoryMb} MB of memory` },
+  ];
+  const least = bounds.reduce((lowest, bound) => (bound.count < lowest.count ? bound : lowest));
+  return { count: Math.max(1, least.count), source: least.source };
 }
 
 function contradictions(config: Config, raw: Record<string, string>): Fault[] {
@@ -143,8 +184,8 @@ function contradictions(config: Config, raw: Record<string, string>): Fault[] {
       variable: 'DB_POOL_MAX',
       problem: `${config.INSTANCES} instances x ${config.DB_POOL_MAX} + ${config.DB_RESERVE} reserved = ${all} connections, but DB_MAX_CONNECTIONS is ${config.DB_MAX_CONNECTIONS}`,
     });
-  if (raw['JWT_SECRET'] && Buffer.byteLength(raw['JWT_SECRET']) < 32)
-    faults.push({ variable: 'JWT_SECRET', problem: 'is shorter than 32 bytes' });
+  for (const name of ['JWT_SECRET', 'JWT_SECRET_PREVIOUS'])
+    if (raw[name] && Buffer.byteLength(raw[name]) < 32) faults.push({ variable: name, problem: 'is shorter than 32 bytes' });
   if (config.DATABASE_URL?.startsWith('sqlite:') && config.WORKERS > 1)
     faults.push({ variable: 'WORKERS', problem: 'must be 1 with a SQLite database' });
   return faults;
@@ -154,14 +195,19 @@ function productionRefusals(config: Config): Fault[] {
   const faults: Fault[] = [];
   const refuse = (variable: string, problem: string) => faults.push({ variable, problem: `${problem} in production` });
   if (!config.JWT_SECRET) refuse('JWT_SECRET', 'is required');
-  else if (PLACEHOLDER.test(config.JWT_SECRET) || new Set(config.JWT_SECRET).size < 10) refuse('JWT_SECRET', 'looks like a placeholder; not accepted');
+  else if (looksInvented(config.JWT_SECRET)) refuse('JWT_SECRET', 'looks like a placeholder; not accepted');
+  if (config.OPS_TOKEN && looksInvented(config.OPS_TOKEN)) refuse('OPS_TOKEN', 'looks like a placeholder; not accepted');
   if (!config.DATABASE_URL) refuse('DATABASE_URL', 'is required (or POSTGRES_HOST and its companions)');
   else if (config.DATABASE_URL.startsWith('sqlite:')) refuse('DATABASE_URL', 'SQLite is not accepted');
-  else if (!isLocalUrl(config.DATABASE_URL) && config.DB_SSL !== 'verify') refuse('DB_SSL', 'must be verify for a database on another host');
+  else if (!isLocalUrl(config.DATABASE_URL) && config.DB_SSL !== 'verify')
+    refuse('DB_SSL', 'must be verify for a database on another host');
   if (config.DB_SEED === 'demo') refuse('DB_SEED', 'demo data is not accepted');
   if (config.LOG_LEVEL === 'debug') refuse('LOG_LEVEL', 'DEBUG is not accepted');
   return faults;
 }
+
+/** A sample value, or too few different characters to be random. */
+const looksInvented = (secret: string): boolean => PLACEHOLDER.test(secret) || new Set(secret).size < 10;
 
 /** True for a database on this machine (loopback or a Unix socket), where TLS adds nothing. */
 export function isLocalUrl(url: string): boolean {

@@ -1,0 +1,24 @@
+/** Generated documents: written on demand, and compared with `--check` so that they cannot drift from what they describe. */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+/** The folder of package.json, from the sources and from dist/ alike. */
+export function projectRoot(from = __dirname): string {
+  return existsSync(join(from, 'package.json')) ? from : projectRoot(dirname(from));
+}
+
+/** Writes `content` to `path` (relative to the project), or with `--check` on the command line exits 1 when it differs. */
+export function publish(path: string, content: string, script: string): void {
+  const file = join(projectRoot(), path);
+  if (!process.argv.includes('--check')) {
+    writeFileSync(file, content);
+    console.log(`${path} written`);
+    return;
+  }
+  if (existsSync(file) && readFileSync(file, 'utf8') === content) {
+    console.log(`${path} is up to date`);
+    return;
+  }
+  console.error(`${path} differs from what the code says: run npm run ${script}`);
+  process.exitCode = 1;
+}
