@@ -54,6 +54,12 @@ const GONE = new Set([
 /** True for a deadlock or serialisation failure: the same work may succeed when tried again. */
 export const isRetryable = (error: unknown): boolean => RETRYABLE.has(driverError(error)?.code ?? '');
 
+/** True when the connection that ran the statement is of no further use (a FATAL error arrives before the socket closes). */
+export function isConnectionLost(error: unknown): boolean {
+  const code = driverError(error)?.code ?? '';
+  return GONE.has(code) || code.startsWith('08') || (error as { severity?: string }).severity === 'FATAL';
+}
+
 /** The name of the constraint that refused a write, when one did. */
 export const violatedConstraint = (error: unknown): string | undefined => driverError(error)?.constraint;
 

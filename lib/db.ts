@@ -10,7 +10,7 @@ import { type Options, Sequelize, type Transaction } from 'sequelize';
 import { config } from '../config';
 import { currentContext, tenant } from './context';
 import { InstrumentedClient, lastAnswerAt, prepareScope, type Scope, ScopedQuery } from './db-client';
-import { isRetryable } from './db-errors';
+import { isConnectionLost, isRetryable } from './db-errors';
 import { Unavailable } from './errors';
 import { log } from './log';
 import { metrics } from './metrics';
@@ -221,23 +221,24 @@ export async function openDatabase({ poolMin, poolMax }: { poolMin: number; pool
 export const closeDatabase = (): Promise<void> => sequelize.close();
 
 /**
- * Resolves when the database answers, or has answered within the last second (a full pool whose statements finish is up).
- * @throws Unavailable after `timeoutMs`, or at once when the server refuses
+ * Resolves when the database answers within `timeoutMs`. With every connection of a full pool at work the ping itself must
+ * wait; then an answer to any statement within the last second counts as well.
+ * @throws Unavailable when there is neither, at once when the server refuses
  */
 export async function ping(timeoutMs: number): Promise<void> {
   const FRESH_MS = 1_000;
-  const answeredSince = (moment: number) => lastAnswerAt() >= moment;
-  const started = performance.now();
-  if (answeredSince(started - FRESH_MS) && poolStatus().waiting > 0) return;
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<'late'>((resolve) => {
     timer = setTimeout(() => resolve('late'), timeoutMs);
   });
+  const down = (cause?: unknown) => new Unavailable('database', { message: 'Database connection failed', cause });
   try {
-    const outcome = await Promise.race([unsafeQuery({ text: 'SELECT 1', values: [] }).then(() => 'answered' as const), late]);
-    if (outcome === 'late' && !answeredSince(started)) throw new Unavailable('database', { message: 'Database connection failed' });
+    const outcome = await Promise.race([unsafeQuery({ text: 'SELECT 1' }).then(() => 'answered' as const), late]);
+    const { busy, max } = poolStatus();
+    const works = outcome === 'answered' || (busy >= max && performance.now() - lastAnswerAt() < FRESH_MS);
+    if (!works) throw down();
   } catch (error) {
-    throw error instanceof Unavailable ? error : new Unavailable('database', { message: 'Database connection failed', cause: error });
+    throw error instanceof Unavailable && error.reason === 'database' ? error : down(error);
   } finally {
     clearTimeout(timer);
   }
@@ -282,15 +283,19 @@ async function run<Row extends object>(sql: Sql, values: readonly unknown[], ten
   }
   const client = (await manager.getConnection({ type: 'SELECT' })) as pg.Client;
   try {
-    return await new Promise<Row[]>((resolve, reject) => {
-      client.query(
-        new ScopedQuery(scope(tenantId), statement, (error, result) =>
-          error ? reject(error) : resolve(result.rows as Row[]),
-        ) as unknown as pg.Query,
+    const rows = await new Promise<Row[]>((resolve, reject) => {
+      const scoped = new ScopedQuery(scope(tenantId), statement, (error, result) =>
+        error ? reject(error) : resolve(result.rows as Row[]),
       );
+      client.query(scoped as unknown as pg.Query);
     });
-  } finally {
     manager.releaseConnection(client);
+    return rows;
+  } catch (error) {
+    // A lost connection must not go back: the next caller would fail on it before its end is noticed.
+    if (isConnectionLost(error)) destroyQuietly(client);
+    else manager.releaseConnection(client);
+    throw error;
   }
 }
 
