@@ -4,13 +4,13 @@
  * {@link inTransaction}, whose BEGIN sets the scope in the same round trip. The tenant always comes from the context.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { readFileSync } from 'node:fs';
 import pg from 'pg';
 import { type Options, Sequelize, type Transaction } from 'sequelize';
 import { config } from '../config';
 import { currentContext, tenant } from './context';
 import { InstrumentedClient, lastAnswerAt, prepareScope, type Scope, ScopedQuery } from './db-client';
 import { isConnectionLost, isRetryable } from './db-errors';
+import { sslOptions } from './db-ssl';
 import { Unavailable } from './errors';
 import { log } from './log';
 import { metrics } from './metrics';
@@ -57,12 +57,6 @@ const maxWaiting = config.DB_QUEUE_MAX;
 
 function scope(tenantId: string): Scope {
   return { tenantId, timeoutMs: STATEMENT_TIMEOUT_MS, role: assumedRole };
-}
-
-function sslOptions(): false | pg.ConnectionConfig['ssl'] {
-  if (config.DB_SSL === 'off') return false;
-  if (config.DB_SSL === 'require') return { rejectUnauthorized: false };
-  return { rejectUnauthorized: true, ...(config.DB_SSL_CA_FILE ? { ca: readFileSync(config.DB_SSL_CA_FILE, 'utf8') } : {}) };
 }
 
 export const sequelize = createSequelize(config.DATABASE_URL ?? 'postgres://127.0.0.1:5432/autoshop');
