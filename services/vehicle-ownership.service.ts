@@ -1,0 +1,70 @@
+/**
+ * Who owns which car, and which one is primary. Everything that changes either locks the customer's row first, then vehicles:
+ * so at most one car is primary at any moment and two such changes cannot deadlock.
+ */
+import { tenant } from '../lib/context';
+import { query } from '../lib/db';
+import { NotFound } from '../lib/errors';
+import { Vehicle } from '../models/vehicles.model';
+import { recordAudit } from './audit.service';
+
+/**
+ * Locks customers in id order until the transaction ends. References to them (new appointments) may still be written.
+ * @throws NotFound 'Customer not found' when one is absent or deleted
+ */
+export async function lockCustomers(ids: readonly number[]): Promise<void> {
+  const wanted = [...new Set(ids)];
+  const rows = await query<{ id: number }>(
+    {
+      text: `SELECT id FROM customers WHERE tenant_id = $1 AND id = ANY ($2::bigint[]) AND deleted_at IS NULL ORDER BY id FOR NO KEY UPDATE`,
+    },
+    [tenant().id, wanted],
+  );
+  if (rows.length < wanted.length) throw new NotFound('Customer not found');
+}
+
+export interface NewVehicle {
+  customerId: number;
+  make: string;
+  model: string;
+  year: number | null;
+  vin?: string | null | undefined;
+  licensePlate?: string | null | undefined;
+  trim?: string | null | undefined;
+  color?: string | null | undefined;
+  mileage?: number | null | undefined;
+  notes?: string | null | undefined;
+  isPrimary?: boolean | undefined;
+}
+
+/**
+ * Adds a car to a customer, inside the open transaction; the first one becomes primary whatever was asked.
+ * @throws NotFound 'Customer not found'; duplicates of VIN and plate by their constraints
+ */
+export async function addVehicle({ customerId, isPrimary = false, ...values }: NewVehicle): Promise<Vehicle> {
+  await lockCustomers([customerId]);
+  const [primary] = await query<{ id: number }>(
+    { text: 'SELECT id FROM vehicles WHERE tenant_id = $1 AND customer_id = $2::bigint AND is_primary' },
+    [tenant().id, customerId],
+  );
+  if (primary && isPrimary) await clearPrimary(customerId);
+  const vehicle = await Vehicle.make<Vehicle>({ ...values, customerId, isPrimary: isPrimary || !primary });
+  await recordAudit({
+    action: 'VEHICLE_CREATE',
+    entity: 'vehicle',
+    entityId: String(vehicle.id),
+    after: { customer_id: customerId, make: vehicle.make, model: vehicle.model, year: vehicle.year, is_primary: vehicle.isPrimary },
+  });
+  return vehicle;
+}
+
+/** Takes the primary flag from the customer's car that has it; the customer's row must be locked. */
+export async function clearPrimary(customerId: number): Promise<void> {
+  await query(
+    {
+      text: `UPDATE vehicles SET is_primary = false, version = version + 1, updated_at = now()
+        WHERE tenant_id = $1 AND customer_id = $2::bigint AND is_primary`,
+    },
+    [tenant().id, customerId],
+  );
+}
