@@ -1,0 +1,50 @@
+/**
+ * Outgoing mail. With `SMTP_URL` through that server; without it, outside production, each mail becomes an `.eml` file under
+ * `DATA_DIR/mail` (0600), which any mail program opens. Called by jobs only: a mail server may take seconds, or be away.
+ */
+import { randomUUID } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { createTransport } from 'nodemailer';
+import { config } from '../config';
+import { clock } from './clock';
+import { log } from './log';
+
+/** A mail server that says nothing for this long counts as away; the job is tried again later. */
+const SMTP_TIMEOUT_MS = 20_000;
+
+export interface Mail {
+  to: string;
+  subject: string;
+  text: string;
+}
+
+const smtp = config.SMTP_URL
+  ? createTransport({
+      url: config.SMTP_URL,
+      connectionTimeout: SMTP_TIMEOUT_MS,
+      greetingTimeout: SMTP_TIMEOUT_MS,
+      socketTimeout: SMTP_TIMEOUT_MS,
+    })
+  : null;
+const composer = createTransport({ streamTransport: true, buffer: true, newline: 'windows' });
+
+/**
+ * Hands the mail to the mail server, or writes it to a file.
+ * @throws Error when the server refuses or cannot be reached, and in production without SMTP_URL; the caller tries again
+ */
+export async function sendMail(mail: Mail): Promise<void> {
+  const message = { ...mail, from: config.MAIL_FROM };
+  if (smtp) {
+    const { messageId } = await smtp.sendMail(message);
+    log.info('mail sent', { messageId });
+    return;
+  }
+  if (config.isProduction) throw new Error('SMTP_URL is not set: mail cannot be sent');
+  const folder = resolve(config.DATA_DIR, 'mail');
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const { message: raw } = await composer.sendMail(message);
+  const file = join(folder, `${clock.now().toISOString().replaceAll(':', '-')}-${randomUUID().slice(0, 8)}.eml`);
+  await writeFile(file, raw as Buffer, { mode: 0o600 });
+  log.info('mail written to a file, because SMTP_URL is not set', { file });
+}
