@@ -1,0 +1,69 @@
+/**
+ * Stops the cluster from forking itself to death. Five deaths within 30 s of workers younger than 10 s open it; while open
+ * one worker may be tried each 30 s, and the first of these that lives for 10 s closes it. Healthy workers serve on meanwhile.
+ */
+export interface BreakerOptions {
+  deaths: number;
+  windowMs: number;
+  /** A worker that lived at least this long did not die young. */
+  youngMs: number;
+  /** Time between trials while open. */
+  trialMs: number;
+}
+
+const DEFAULTS: BreakerOptions = { deaths: 5, windowMs: 30_000, youngMs: 10_000, trialMs: 30_000 };
+
+export class Breaker {
+  readonly #options: BreakerOptions;
+  #young: number[] = [];
+  #open = false;
+  #nextTrialAt = 0;
+
+  constructor(options: Partial<BreakerOptions> = {}) {
+    this.#options = { ...DEFAULTS, ...options };
+  }
+
+  get open(): boolean {
+    return this.#open;
+  }
+
+  /** Time of the next allowed fork while open, else null. */
+  get nextForkAt(): number | null {
+    return this.#open ? this.#nextTrialAt : null;
+  }
+
+  deathsInWindow(now: number): number {
+    this.#young = this.#young.filter((at) => now - at < this.#options.windowMs);
+    return this.#young.length;
+  }
+
+  /** Records an unplanned death. Returns true when this one opened the breaker. */
+  onDeath(now: number, ageMs: number): boolean {
+    if (ageMs >= this.#options.youngMs) return false;
+    this.#young.push(now);
+    if (this.#open || this.deathsInWindow(now) < this.#options.deaths) return false;
+    this.#open = true;
+    this.#nextTrialAt = now + this.#options.trialMs;
+    return true;
+  }
+
+  /** May a worker be forked now? While open, saying yes spends the trial. */
+  allowFork(now: number): boolean {
+    if (!this.#open) return true;
+    if (now < this.#nextTrialAt) return false;
+    this.#nextTrialAt = now + this.#options.trialMs;
+    return true;
+  }
+
+  /** A worker is ready and this old. Returns true when it closed the breaker. */
+  onHealthy(ageMs: number): boolean {
+    if (!this.#open || ageMs < this.#options.youngMs) return false;
+    this.reset();
+    return true;
+  }
+
+  reset(): void {
+    this.#open = false;
+    this.#young = [];
+  }
+}

@@ -1,0 +1,276 @@
+/**
+ * A child's line to the primary: hello, ready, a report each second (which is also the heartbeat), the last words; grants,
+ * drains and facts in the other direction; and the cluster-wide services that travel over it: rate limits, message bus,
+ * whole-cluster documents. A process without a primary (tests, a foreign process manager) gets local stand-ins.
+ *
+ * A child never outlives its primary: when the channel closes it exits, for nobody could tell it to stop.
+ */
+import { config } from '../../config';
+import type { ClusterBus, ClusterFacts, LimitBackend, OpsDocument, OpsSource } from '../../lib/cluster-ports';
+import { localBus, localLimitBackend } from '../../lib/cluster-ports';
+import { log, reopenLogs } from '../../lib/log';
+import { lifecycle } from '../lifecycle';
+import { PendingCalls } from './calls';
+import { EXIT } from './exit-codes';
+import { LeasedLimits, type Take } from './limits';
+import type { DrainReason, FromChild, ToChild } from './messages';
+import { isMessage } from './messages';
+import { SelfReport } from './self-report';
+
+const REPORT_MS = 1_000;
+/** The primary answers in well under a millisecond; a quarter of a second means that it is in trouble. */
+const LIMIT_TIMEOUT_MS = 250;
+const BUS_TIMEOUT_MS = 200;
+const OPS_TIMEOUT_MS = 1_000;
+const FINAL_TIMEOUT_MS = 1_000;
+
+export interface Grant {
+  poolMin: number;
+  poolMax: number;
+  slot: number;
+}
+
+export interface Drain {
+  reason: DrainReason;
+  whole: boolean;
+}
+
+export interface PrimaryLink {
+  /** False: this process serves alone. */
+  readonly connected: boolean;
+  readonly limits: LimitBackend;
+  readonly bus: ClusterBus;
+  readonly ops: OpsSource | null;
+  facts(): ClusterFacts;
+  /** Says hello and waits for the share of the connection budget. */
+  hello(): Promise<Grant>;
+  ready(address: { host: string; port: number }): void;
+  /** This process cannot start: the primary learns why before it sees the exit. Resolves when the words are sent. */
+  failed(code: number, message: string): Promise<void>;
+  crashing(message: string, requestId: string | null): void;
+  onDrain(handler: (drain: Drain) => void): void;
+  onResize(handler: (share: { poolMin: number; poolMax: number }) => void): void;
+  /** The pool is no larger than the share that {@link onResize} named. */
+  resized(max: number): void;
+  /** Sends the last report and snapshot; resolves when the primary has them. */
+  final(): Promise<void>;
+}
+
+/**
+ * @param share what a process without a primary may use of the connection budget
+ * @param watchesDatabase false for a child that opens no database
+ */
+export function connectToPrimary({ share, watchesDatabase = true }: { share?: Grant; watchesDatabase?: boolean } = {}): PrimaryLink {
+  return process.send && process.channel ? new IpcLink(watchesDatabase) : new LocalLink(share);
+}
+
+class LocalLink implements PrimaryLink {
+  readonly connected = false;
+  readonly limits = localLimitBackend();
+  readonly bus = localBus();
+  readonly ops = null;
+  readonly #share: Grant;
+
+  constructor(share: Grant = { poolMin: config.DB_POOL_MIN, poolMax: config.DB_POOL_MAX, slot: 1 }) {
+    this.#share = share;
+  }
+
+  facts(): ClusterFacts {
+    return { scope: 'worker', workersReady: 1, workersTarget: 1, draining: lifecycle.draining };
+  }
+
+  async hello(): Promise<Grant> {
+    return this.#share;
+  }
+
+  ready(): void {}
+  async failed(): Promise<void> {}
+  crashing(): void {}
+  onDrain(): void {}
+  onResize(): void {}
+  resized(): void {}
+  async final(): Promise<void> {}
+}
+
+class IpcLink implements PrimaryLink {
+  readonly connected = true;
+  readonly limits: LimitBackend;
+  readonly bus: ClusterBus;
+  readonly ops: OpsSource;
+  readonly #self: SelfReport;
+  readonly #takes = new PendingCalls<Take>();
+  readonly #resets = new PendingCalls<void>();
+  readonly #publishes = new PendingCalls<void>();
+  readonly #documents = new PendingCalls<OpsDocument>();
+  readonly #subscribers = new Map<string, Set<(payload: unknown) => void | Promise<void>>>();
+  readonly #leases: LeasedLimits;
+  #facts: ClusterFacts = { scope: 'cluster', workersReady: 0, workersTarget: config.WORKERS, draining: false };
+  #grant: ((grant: Grant) => void) | undefined;
+  #drain: ((drain: Drain) => void) | undefined;
+  #earlyDrain: Drain | undefined;
+  #resize: ((share: { poolMin: number; poolMax: number }) => void) | undefined;
+  #finalAck: (() => void) | undefined;
+  #reporting: NodeJS.Timeout | undefined;
+
+  constructor(watchesDatabase: boolean) {
+    this.#self = new SelfReport({ watchesDatabase });
+    process.on('message', (message: unknown) => {
+      if (isMessage(message)) this.#receive(message as ToChild);
+    });
+    process.once('disconnect', () => {
+      log.error('the primary is gone; leaving', {});
+      process.exit(EXIT.forced);
+    });
+    this.#leases = new LeasedLimits((key, limit, windowMs, cost, want) =>
+      this.#takes.start(LIMIT_TIMEOUT_MS, (call) => this.#send({ type: 'limit-take', call, key, limit, windowMs, cost, want })),
+    );
+    this.limits = {
+      take: (key, limit, windowMs, cost) => this.#leases.take(key, limit, windowMs, cost),
+      reset: (key) => {
+        this.#leases.reset(key);
+        return this.#resets.start(LIMIT_TIMEOUT_MS, (call) => this.#send({ type: 'limit-reset', call, key }));
+      },
+    };
+    this.bus = { publish: (topic, payload) => this.#publish(topic, payload), subscribe: (topic, handler) => this.#subscribe(topic, handler) };
+    this.ops = {
+      get: (what, { windowSeconds = 60, openMetrics = false } = {}) =>
+        this.#documents.start(OPS_TIMEOUT_MS, (call) => this.#send({ type: 'ops-get', call, what, windowSeconds, openMetrics })),
+    };
+  }
+
+  facts(): ClusterFacts {
+    return this.#facts;
+  }
+
+  hello(): Promise<Grant> {
+    return new Promise((resolve) => {
+      this.#grant = resolve;
+      this.#send({ type: 'hello', pid: process.pid, version: config.APP_VERSION });
+      this.#reporting ??= setInterval(() => void this.#report(), REPORT_MS);
+    });
+  }
+
+  ready({ host, port }: { host: string; port: number }): void {
+    this.#send({ type: 'ready', host, port });
+  }
+
+  failed(code: number, message: string): Promise<void> {
+    return new Promise((resolve) => this.#send({ type: 'failed', code, message }, resolve));
+  }
+
+  crashing(message: string, requestId: string | null): void {
+    this.#send({ type: 'crashing', message, requestId });
+  }
+
+  onDrain(handler: (drain: Drain) => void): void {
+    this.#drain = handler;
+    if (this.#earlyDrain) handler(this.#earlyDrain);
+  }
+
+  onResize(handler: (share: { poolMin: number; poolMax: number }) => void): void {
+    this.#resize = handler;
+  }
+
+  resized(max: number): void {
+    this.#send({ type: 'resized', max });
+  }
+
+  async final(): Promise<void> {
+    clearInterval(this.#reporting);
+    this.#self.stop();
+    const metrics = await this.#self.changedMetrics(true);
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, FINAL_TIMEOUT_MS);
+      this.#finalAck = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+      this.#send({ type: 'final', report: this.#self.collect(), metrics });
+    });
+  }
+
+  async #report(): Promise<void> {
+    try {
+      this.#send({ type: 'report', report: this.#self.collect(), metrics: await this.#self.changedMetrics() });
+    } catch (error) {
+      log.error('reporting to the primary failed', { error });
+    }
+  }
+
+  async #publish(topic: string, payload: unknown): Promise<void> {
+    try {
+      await this.#publishes.start(BUS_TIMEOUT_MS, (call) => this.#send({ type: 'bus-publish', call, topic, payload }));
+    } catch (error) {
+      log.warn('a message was not acknowledged by every process in time', { topic, error });
+    }
+  }
+
+  #subscribe(topic: string, handler: (payload: unknown) => void | Promise<void>): () => void {
+    let handlers = this.#subscribers.get(topic);
+    if (!handlers) this.#subscribers.set(topic, (handlers = new Set()));
+    handlers.add(handler);
+    return () => handlers.delete(handler);
+  }
+
+  async #deliver(delivery: number, topic: string, payload: unknown): Promise<void> {
+    for (const handler of this.#subscribers.get(topic) ?? []) {
+      try {
+        await handler(payload);
+      } catch (error) {
+        log.error('a message handler failed', { topic, error });
+      }
+    }
+    this.#send({ type: 'bus-ack', delivery });
+  }
+
+  #receive(message: ToChild): void {
+    switch (message.type) {
+      case 'grant':
+        this.#grant?.({ poolMin: message.poolMin, poolMax: message.poolMax, slot: message.slot });
+        break;
+      case 'resize':
+        this.#resize?.(message);
+        break;
+      case 'facts':
+        this.#facts = message.facts;
+        break;
+      case 'drain':
+        if (this.#drain) this.#drain(message);
+        else this.#earlyDrain = message;
+        break;
+      case 'final-ack':
+        this.#finalAck?.();
+        break;
+      case 'limit-answer':
+        this.#takes.finish(message.call, message.take);
+        break;
+      case 'limit-reset-done':
+        this.#resets.finish(message.call, undefined);
+        break;
+      case 'limit-forget':
+        this.#leases.reset(message.key);
+        break;
+      case 'bus-message':
+        void this.#deliver(message.delivery, message.topic, message.payload);
+        break;
+      case 'bus-done':
+        this.#publishes.finish(message.call, undefined);
+        break;
+      case 'ops-answer':
+        this.#documents.finish(message.call, message.document);
+        break;
+      case 'reopen-logs':
+        reopenLogs();
+        break;
+      case 'dump':
+        log.info('state of this process', { ...this.#self.collect() });
+        break;
+    }
+  }
+
+  #send(message: FromChild, done?: () => void): void {
+    // A closed channel means that the primary is gone, which 'disconnect' deals with.
+    if (process.connected) process.send?.(message, undefined, undefined, () => done?.());
+    else done?.();
+  }
+}

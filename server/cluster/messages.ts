@@ -1,0 +1,108 @@
+/**
+ * The protocol between the primary and its children (workers and the job process), both directions, over the IPC channel.
+ * Types only: this file has no run-time content but one guard, so the light primary may read it.
+ *
+ *   child            primary
+ *   hello      ─────►        alive, modules loaded
+ *              ◄─────  grant a share of the connection budget
+ *   ready      ─────►        database open, listening
+ *   report     ─────►        each second: also the heartbeat
+ *              ◄─────  drain stop accepting, finish, leave
+ *   final      ─────►        last report and snapshot
+ *              ◄─────  final-ack, then the child exits
+ */
+import type { ClusterFacts, OpsDocument } from '../../lib/cluster-ports';
+import type { RecentEntries } from '../ops/recorder';
+import type { Take } from './limits';
+import type { MetricSnapshot } from './snapshots';
+
+export interface InFlightRequest {
+  id: string | null;
+  route: string | null;
+  ms: number;
+}
+
+export interface PoolReport {
+  min: number;
+  max: number;
+  size: number;
+  idle: number;
+  busy: number;
+  waiting: number;
+}
+
+export interface DatabaseReport {
+  status: 'up' | 'down';
+  /** Milliseconds of the last ping, null before the first. */
+  latency: number | null;
+  checked_at: string | null;
+  /** `max_connections` of the server. */
+  server_max: number | null;
+  pending_migrations: number | null;
+}
+
+/** What a child says about itself each second. Latencies in milliseconds, memory in bytes, times since its start. */
+export interface Report {
+  requests_count: number;
+  errors_5xx: number;
+  in_flight: number;
+  in_flight_max: number;
+  oldest_request: InFlightRequest | null;
+  /** The longest running requests; evidence when the process has to be killed. */
+  hanging: InFlightRequest[];
+  live_connections: number;
+  idle_connections: number;
+  /** Longest request since the previous report. */
+  max_ms: number;
+  elu: number;
+  lag_p50: number;
+  lag_p99: number;
+  lag_max: number;
+  cpu_s: number;
+  rss: number;
+  heap_used: number;
+  heap_total: number;
+  heap_limit: number;
+  fds: number | null;
+  gc: { pauses: number; total_ms: number; pause_p99: number };
+  pool: PoolReport | null;
+  db: DatabaseReport | null;
+  recent: RecentEntries;
+}
+
+export type DrainReason = 'stop' | 'max_requests' | 'max_rss' | 'roll' | 'scale' | 'manual';
+
+export type FromChild =
+  | { type: 'hello'; pid: number; version: string }
+  | { type: 'ready'; host: string; port: number }
+  | { type: 'report'; report: Report; metrics: MetricSnapshot[] }
+  | { type: 'final'; report: Report; metrics: MetricSnapshot[] }
+  | { type: 'failed'; code: number; message: string }
+  | { type: 'crashing'; message: string; requestId: string | null }
+  | { type: 'resized'; max: number }
+  | { type: 'limit-take'; call: number; key: string; limit: number; windowMs: number; cost: number; want: number }
+  | { type: 'limit-reset'; call: number; key: string }
+  | { type: 'bus-publish'; call: number; topic: string; payload: unknown }
+  | { type: 'bus-ack'; delivery: number }
+  | { type: 'ops-get'; call: number; what: 'stats' | 'metrics'; windowSeconds: number; openMetrics: boolean };
+
+export type ToChild =
+  | { type: 'grant'; poolMin: number; poolMax: number; slot: number }
+  | { type: 'resize'; poolMin: number; poolMax: number }
+  | { type: 'facts'; facts: ClusterFacts }
+  /** `whole`: the service stops, nobody takes over; idle sockets need not wait for a replacement to be found. */
+  | { type: 'drain'; reason: DrainReason; whole: boolean }
+  | { type: 'final-ack' }
+  | { type: 'limit-answer'; call: number; take: Take }
+  | { type: 'limit-reset-done'; call: number }
+  | { type: 'limit-forget'; key: string }
+  | { type: 'bus-message'; delivery: number; topic: string; payload: unknown }
+  | { type: 'bus-done'; call: number }
+  | { type: 'ops-answer'; call: number; document: OpsDocument }
+  | { type: 'reopen-logs' }
+  | { type: 'dump' };
+
+/** Other libraries use the same channel (prom-client, PM2): only objects with a string `type` can be ours. */
+export function isMessage(value: unknown): value is { type: string } {
+  return typeof value === 'object' && value !== null && typeof (value as { type?: unknown }).type === 'string';
+}

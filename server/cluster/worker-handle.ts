@@ -1,0 +1,126 @@
+/**
+ * The primary's view of one child: who it is, what state it is in, when it last checked in, what it last reported and
+ * how it died. It translates process events into a small interface for the supervisor and decides nothing itself.
+ */
+import type { ChildProcess } from 'node:child_process';
+import { type DrainReason, type FromChild, isMessage, type Report, type ToChild } from './messages';
+import type { Tail } from './tail';
+import { move, type WorkerState } from './worker-state';
+
+/** The part of a child process that is used here; tests give a fake one. */
+export type Child = Pick<ChildProcess, 'pid' | 'kill' | 'on'> & {
+  send(message: ToChild, done?: (error: Error | null) => void): boolean;
+  readonly connected: boolean;
+};
+
+export type DeathReason = 'crash' | 'oom' | 'stall' | 'boot_timeout' | 'boot_failure' | 'drain_timeout' | DrainReason;
+
+export interface LastExit {
+  pid: number;
+  slot: number;
+  code: number | null;
+  signal: string | null;
+  reason: DeathReason;
+  at: string;
+  stderr_tail: readonly string[];
+}
+
+export interface HandleEvents {
+  onMessage(handle: WorkerHandle, message: FromChild): void;
+  onExit(handle: WorkerHandle, code: number | null, signal: NodeJS.Signals | null): void;
+  /** After the exit, when nothing more can arrive from the child: its last snapshot is in, or lost. */
+  onSettled(handle: WorkerHandle): void;
+}
+
+/** After an exit the channel normally ends at once; a grandchild that inherited it must not hold up the books. */
+const SETTLE_MS = 500;
+
+export class WorkerHandle {
+  readonly id: string;
+  readonly kind: 'http' | 'jobs';
+  readonly slot: number;
+  readonly pid: number;
+  readonly forkedAt: number;
+  /** Requests after which it is recycled; 0 = never. */
+  readonly requestLimit: number;
+  readonly tail: Tail;
+  helloAt: number | null = null;
+  grantedAt: number | null = null;
+  readyAt: number | null = null;
+  lastCheckinAt: number;
+  drain: { reason: DrainReason; since: number } | null = null;
+  /** Why the primary killed it, or why it said it could not start. */
+  killReason: DeathReason | null = null;
+  failure: { code: number; message: string } | null = null;
+  crashing = false;
+  sentFinal = false;
+  version: string | null = null;
+  address: { host: string; port: number } | null = null;
+  report: Report | null = null;
+  /** Readings in a row over WORKER_MAX_RSS_MB, and when the last was taken. */
+  rss = { over: 0, readAt: 0 };
+  /** A resize that the child has not confirmed yet. */
+  resizingTo: number | null = null;
+  readonly #child: Child;
+  #state: WorkerState = 'forked';
+
+  constructor(
+    child: Child,
+    { id, kind, slot, now, requestLimit, tail }: { id: string; kind: 'http' | 'jobs'; slot: number; now: number; requestLimit: number; tail: Tail },
+    events: HandleEvents,
+  ) {
+    this.#child = child;
+    this.id = id;
+    this.kind = kind;
+    this.slot = slot;
+    this.pid = child.pid ?? 0;
+    this.forkedAt = now;
+    this.lastCheckinAt = now;
+    this.requestLimit = requestLimit;
+    this.tail = tail;
+    let exited = false;
+    let disconnected = false;
+    let settled = false;
+    const settle = () => {
+      if (settled || !exited) return;
+      settled = true;
+      events.onSettled(this);
+    };
+    child.on('message', (message: unknown) => {
+      if (isMessage(message)) events.onMessage(this, message as FromChild);
+    });
+    child.on('disconnect', () => {
+      disconnected = true;
+      settle();
+    });
+    child.on('exit', (code: number | null, signal: NodeJS.Signals | null) => {
+      if (exited) return;
+      exited = true;
+      events.onExit(this, code, signal);
+      if (disconnected) settle();
+      else setTimeout(settle, SETTLE_MS).unref();
+    });
+    // A failed spawn or send: the exit (or its absence, by the boot deadline) tells the rest.
+    child.on('error', (error: Error) => {
+      this.failure ??= { code: 70, message: error.message };
+    });
+  }
+
+  get state(): WorkerState {
+    return this.#state;
+  }
+
+  moveTo(state: WorkerState): void {
+    this.#state = move(this.#state, state);
+  }
+
+  /** Sends when the channel is open. A child that is going cannot be told anything; that is no error. */
+  send(message: ToChild): void {
+    if (this.#child.connected) this.#child.send(message, () => undefined);
+  }
+
+  kill(reason: DeathReason, signal: NodeJS.Signals = 'SIGKILL'): void {
+    this.killReason ??= reason;
+    this.#child.kill(signal);
+  }
+}

@@ -1,0 +1,205 @@
+/**
+ * The life of this process as the HTTP layer sees it: which requests are in flight, on which sockets, whether the process
+ * is a lame duck, and in which order things are closed at the end.
+ *
+ * A lame duck accepts no new connection, but does not close idle ones: a client may be sending its next request on one
+ * right now, and closing would reset it. It answers whatever still comes with `Connection: close`, waits longer than the
+ * keep-alive time it advertised, and only then ends sockets that have been silent.
+ */
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { Server as NetServer, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { log } from '../lib/log';
+
+interface Flight {
+  readonly startedAt: number;
+  requestId: string | null;
+  route: string | null;
+}
+
+interface Connection {
+  active: number;
+  /** Bytes received when it last became idle: more than these means that a request is on its way. */
+  bytesWhenIdle: number;
+  idleSince: number;
+  /** We have closed our side; the peer may take its time. */
+  ended: boolean;
+}
+
+export interface LameDuckOptions {
+  /** How long idle sockets are left alone; at least the advertised keep-alive time + 1 s while others take over. */
+  idleGraceMs: number;
+  /** A socket must have been silent for this long before it is ended. */
+  silentMs?: number;
+  /** Give up waiting (the caller decides what happens to the rest). */
+  limitMs?: number;
+}
+
+interface Closer {
+  name: string;
+  close: () => unknown;
+  limitMs: number;
+}
+
+const POLL_MS = 50;
+const SILENT_MS = 1_000;
+const HALF_REQUEST_MS = 5_000;
+
+export class Lifecycle {
+  readonly #flights = new Map<ServerResponse, Flight>();
+  readonly #connections = new Map<Socket, Connection>();
+  readonly #closers: Closer[] = [];
+  #servers: Server[] = [];
+  #draining = false;
+  #started = 0;
+  #finished = 0;
+  #inFlightMax = 0;
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  get inFlight(): number {
+    return this.#flights.size;
+  }
+
+  /** The most requests in flight at once since the previous call. */
+  takeInFlightMax(): number {
+    const max = this.#inFlightMax;
+    this.#inFlightMax = this.#flights.size;
+    return max;
+  }
+
+  /** Requests whose answer has ended, in whatever way. */
+  get finished(): number {
+    return this.#finished;
+  }
+
+  get started(): number {
+    return this.#started;
+  }
+
+  get connections(): { live: number; idle: number } {
+    let idle = 0;
+    for (const { active } of this.#connections.values()) if (active === 0) idle += 1;
+    return { live: this.#connections.size, idle };
+  }
+
+  /** Counts every request and connection of `server`. Call before it listens; the listener is put first. */
+  attach(server: Server): void {
+    this.#servers.push(server);
+    server.on('connection', (socket: Socket) => {
+      this.#connections.set(socket, { active: 0, bytesWhenIdle: 0, idleSince: performance.now(), ended: false });
+      socket.once('close', () => this.#connections.delete(socket));
+    });
+    server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => this.#begin(request.socket, response));
+  }
+
+  /** Names a request in flight, for the stats and for the evidence when it never ends. */
+  describe(response: ServerResponse, { requestId, route }: { requestId?: string; route?: string }): void {
+    const flight = this.#flights.get(response);
+    if (!flight) return;
+    if (requestId !== undefined) flight.requestId = requestId;
+    if (route !== undefined) flight.route = route;
+  }
+
+  /** The longest running requests, longest first. */
+  longest(count: number): { id: string | null; route: string | null; ms: number }[] {
+    const now = performance.now();
+    const found: { id: string | null; route: string | null; ms: number }[] = [];
+    // Insertion order is order of arrival.
+    for (const { requestId, route, startedAt } of this.#flights.values()) {
+      if (found.length >= count) break;
+      found.push({ id: requestId, route, ms: Math.round(now - startedAt) });
+    }
+    return found;
+  }
+
+  /** Ends the connection of a request that can no longer be answered, because the code that served it has crashed. */
+  abandon(requestId: string): void {
+    for (const [response, flight] of this.#flights) if (flight.requestId === requestId) response.destroy();
+  }
+
+  /** Something to close at the end. Closers run one after another, the one registered last first. */
+  onShutdown(name: string, close: () => unknown, limitMs = 5_000): void {
+    this.#closers.push({ name, close, limitMs });
+  }
+
+  /**
+   * Stops accepting and waits until every request is answered and every connection has ended.
+   * Resolves with false when `limitMs` passed first.
+   */
+  async lameDuck({ idleGraceMs, silentMs = SILENT_MS, limitMs = Number.POSITIVE_INFINITY }: LameDuckOptions): Promise<boolean> {
+    const since = performance.now();
+    if (!this.#draining) this.#stopAccepting();
+    while (performance.now() - since < limitMs) {
+      if (performance.now() - since >= idleGraceMs) this.#endSilent(silentMs);
+      if (this.#flights.size === 0 && this.#allEnded()) return true;
+      await delay(POLL_MS);
+    }
+    return false;
+  }
+
+  /** Runs the closers. One that fails or hangs is logged and does not keep the others from running. */
+  async shutdown(): Promise<void> {
+    for (const { name, close, limitMs } of this.#closers.splice(0).reverse()) {
+      const timer = new AbortController();
+      const late = delay(limitMs, 'late' as const, { signal: timer.signal, ref: false }).catch(() => 'cancelled' as const);
+      try {
+        const outcome = await Promise.race([Promise.resolve(close()).then(() => 'closed' as const), late]);
+        if (outcome === 'late') log.error('closing took too long', { closer: name, limit_ms: limitMs });
+      } catch (error) {
+        log.error('closing failed', { closer: name, error });
+      } finally {
+        timer.abort();
+      }
+    }
+  }
+
+  #begin(socket: Socket, response: ServerResponse): void {
+    const connection = this.#connections.get(socket);
+    this.#started += 1;
+    this.#flights.set(response, { startedAt: performance.now(), requestId: null, route: null });
+    if (this.#flights.size > this.#inFlightMax) this.#inFlightMax = this.#flights.size;
+    if (connection) connection.active += 1;
+    // Node writes `Connection: close` for a response that may not keep its connection.
+    if (this.#draining) response.shouldKeepAlive = false;
+    response.once('close', () => {
+      this.#flights.delete(response);
+      this.#finished += 1;
+      if (!connection) return;
+      connection.active -= 1;
+      connection.bytesWhenIdle = socket.bytesRead;
+      connection.idleSince = performance.now();
+    });
+  }
+
+  #stopAccepting(): void {
+    this.#draining = true;
+    // http.Server.close would also close idle connections; only the listening is to end.
+    for (const server of this.#servers) if (server.listening) NetServer.prototype.close.call(server);
+    for (const response of this.#flights.keys()) if (!response.headersSent) response.shouldKeepAlive = false;
+  }
+
+  #allEnded(): boolean {
+    for (const { ended } of this.#connections.values()) if (!ended) return false;
+    return true;
+  }
+
+  #endSilent(silentMs: number): void {
+    const now = performance.now();
+    for (const [socket, connection] of this.#connections) {
+      if (connection.active > 0 || now - connection.idleSince < silentMs) continue;
+      const receiving = socket.bytesRead > connection.bytesWhenIdle;
+      // Half a request that does not become whole is not worth waiting for for ever.
+      if (receiving && now - connection.idleSince < silentMs + HALF_REQUEST_MS) continue;
+      connection.ended = true;
+      socket.end();
+    }
+  }
+}
+
+/** The one of this process. */
+export const lifecycle = new Lifecycle();
+
+export const isDraining = (): boolean => lifecycle.draining;
