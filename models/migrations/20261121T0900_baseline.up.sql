@@ -111,6 +111,8 @@ CREATE TABLE refresh_tokens (
   sid uuid NOT NULL CONSTRAINT refresh_tokens_sid_fk REFERENCES sessions (sid) ON DELETE CASCADE,
   created_at timestamptz NOT NULL DEFAULT now(),
   rotated_at timestamptz,
+  -- With the token itself it gives the successor, so that parallel requests within the grace get the same one.
+  next_salt text,
   expires_at timestamptz NOT NULL
 );
 CREATE INDEX refresh_tokens_sid_idx ON refresh_tokens (sid);
