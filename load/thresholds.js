@@ -1,0 +1,23 @@
+/** k6 thresholds, one set for each row of the traffic profile. The row is a tag, so each endpoint is held to its own limits. */
+
+/** What the whole mix has to keep at 200 and 400 virtual users, whatever the rows allow. */
+const OVERALL = { p95: 300, p99: 800, errors: 0.01 };
+
+/**
+ * @param rows parsed rows that are served
+ * @param {{samples?: number, noErrors?: boolean, overall?: boolean}} [demands] `samples`: least number for every row;
+ *   `noErrors`: not even the share that the row allows; `overall`: hold the mix to its own limits too
+ */
+export function rowThresholds(rows, { samples = 0, noErrors = false, overall = false } = {}) {
+  const thresholds = {};
+  for (const { row, p95, p99, errors } of rows) {
+    thresholds[`http_req_duration{row:${row}}`] = [`p(95)<${p95}`, `p(99)<${p99}`];
+    thresholds[`row_errors{row:${row}}`] = [noErrors ? 'rate==0' : `rate<${errors}`];
+    thresholds[`row_samples{row:${row}}`] = [`count>=${samples}`];
+  }
+  if (overall) {
+    thresholds['http_req_duration{kind:row}'] = [`p(95)<${OVERALL.p95}`, `p(99)<${OVERALL.p99}`];
+    thresholds.row_errors = [`rate<${OVERALL.errors}`];
+  }
+  return thresholds;
+}

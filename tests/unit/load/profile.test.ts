@@ -1,0 +1,107 @@
+/** The scenarios are made from the traffic profile; these tests hold the making. The load tools are ES modules, so a child process loads them. */
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const LOAD = join(__dirname, '../../../load');
+const CSV = readFileSync(join(LOAD, 'profiles/traffic-profile.csv'), 'utf8');
+
+interface Row {
+  key: string;
+  row: string;
+  weight: number;
+  p95: number;
+  p99: number;
+  errors: number;
+}
+
+/** Evaluates `expression` with the load modules in scope; `input` is its argument. */
+function evaluate<T>(expression: string, input: unknown = null): T {
+  const program = `
+    import * as profile from './lib/profile.js';
+    import * as summary from './lib/summary.js';
+    import { recipes, vin } from './lib/recipes.js';
+    import { rowThresholds } from './thresholds.js';
+    import { readFileSync } from 'node:fs';
+    const csv = readFileSync('profiles/traffic-profile.csv', 'utf8');
+    const input = ${JSON.stringify(input)};
+    console.log(JSON.stringify(${expression}));`;
+  return JSON.parse(
+    execFileSync(process.execPath, ['--input-type=module', '-e', program], { cwd: LOAD, encoding: 'utf8', stdio: 'pipe' }),
+  ) as T;
+}
+
+test('parseProfile › the file › a row for each line, figures as written', () => {
+  const rows = evaluate<Row[]>('profile.parseProfile(csv)');
+  expect(rows).toHaveLength(CSV.trim().split('\n').length - 1);
+  expect(rows[0]).toMatchObject({ key: 'POST /api/auth/login', weight: 50, p95: 250, p99: 400, errors: 0.01 });
+  expect(rows.find(({ key }) => key === 'GET /api/invoices/{id}/pdf')).toMatchObject({ row: 'GET /api/invoices/:id/pdf', p95: 800 });
+  expect(rows.find(({ key }) => key === 'GET /health')?.errors).toBeCloseTo(0.001);
+  expect(new Set(rows.map(({ key }) => key)).size).toBe(rows.length);
+});
+
+test.each([
+  ['a missing figure', CSV.replace(',50,250,400,', ',50,,400,')],
+  ['a figure that is none', CSV.replace(',50,250,400,', ',50,fast,400,')],
+  ['a missing column', CSV.replace('Target Peak Hourly', 'Peak')],
+])('parseProfile › %s › refused with the row', (_, csv) => {
+  expect(() => evaluate('profile.parseProfile(input)', csv)).toThrow(/traffic profile, row 2/);
+});
+
+test('splitServed › rows without a recipe › not served yet; a recipe without a row › refused', () => {
+  const { served, notServed } = evaluate<{ served: Row[]; notServed: Row[] }>('profile.splitServed(profile.parseProfile(csv), recipes)');
+  expect(served.length + notServed.length).toBe(CSV.trim().split('\n').length - 1);
+  expect(served.map(({ key }) => key)).toEqual(
+    expect.arrayContaining(['POST /api/auth/login', 'GET /health', 'DELETE /api/appointments/{id}']),
+  );
+  expect(() => evaluate("profile.splitServed(profile.parseProfile(csv), { 'GET /nowhere': {} })")).toThrow(/GET \/nowhere/);
+});
+
+test('rowThresholds › every served row is held to its own limits, samples and errors', () => {
+  const expression = "rowThresholds(profile.parseProfile(csv).filter(({ key }) => key === 'GET /api/vehicles/{id}'), input)";
+  expect(evaluate(expression, { samples: 200, noErrors: true })).toEqual({
+    'http_req_duration{row:GET /api/vehicles/:id}': ['p(95)<120', 'p(99)<200'],
+    'row_errors{row:GET /api/vehicles/:id}': ['rate==0'],
+    'row_samples{row:GET /api/vehicles/:id}': ['count>=200'],
+  });
+  expect(evaluate(expression, { overall: true })).toMatchObject({
+    'row_errors{row:GET /api/vehicles/:id}': ['rate<0.005'],
+    'http_req_duration{kind:row}': ['p(95)<300', 'p(99)<800'],
+  });
+});
+
+test('weightedPicker › evenly spread draws › each row in proportion to its weight', () => {
+  const shares = evaluate<{ weight: number; drawn: number }[]>(`(() => {
+    const rows = profile.parseProfile(csv);
+    const pick = profile.weightedPicker(rows);
+    const drawn = new Map(rows.map(({ row }) => [row, 0]));
+    for (let x = 0.5; x < 100000; x += 1) drawn.set(pick(x / 100000).row, drawn.get(pick(x / 100000).row) + 1);
+    return rows.map(({ row, weight }) => ({ weight, drawn: drawn.get(row) }));
+  })()`);
+  const total = shares.reduce((sum, { weight }) => sum + weight, 0);
+  for (const { weight, drawn } of shares) expect(Math.abs(drawn - (100_000 * weight) / total)).toBeLessThanOrEqual(1);
+});
+
+test('vin › numbers of one run and of neighbouring runs › all different, all well-formed', () => {
+  const vins = evaluate<string[]>('[7, 8].flatMap((run) => Array.from({ length: 2000 }, (_, n) => vin(45000000 + run, n)))');
+  expect(new Set(vins).size).toBe(4000);
+  for (const each of vins) expect(each).toMatch(/^[A-HJ-NPR-Z0-9]{17}$/);
+});
+
+test('table › a row over its limit, one short of samples, one with errors › FAILED, the others ok', () => {
+  const passed = { thresholds: { any: { ok: true } } };
+  const crossed = { thresholds: { one: { ok: true }, other: { ok: false } } };
+  const duration = { values: { 'p(95)': 12.34, 'p(99)': 45.6 } };
+  const rows = ['A', 'B', 'C', 'D'].map((row) => ({ row, p95: 100, p99: 200 }));
+  const metrics: Record<string, unknown> = {};
+  for (const { row } of rows) {
+    metrics[`http_req_duration{row:${row}}`] = { ...duration, ...(row === 'B' ? crossed : passed) };
+    metrics[`row_samples{row:${row}}`] = { values: { count: row === 'C' ? 3 : 200 }, ...(row === 'C' ? crossed : passed) };
+    metrics[`row_errors{row:${row}}`] = { values: { passes: row === 'D' ? 1 : 0 }, ...(row === 'D' ? crossed : passed) };
+  }
+  const text = evaluate<string>('summary.table(input.data, input.rows, [{ row: "E" }])', { data: { metrics }, rows });
+  expect(text).toMatch(/^A +200 +12\.3 \/ 100 +45\.6 \/ 200 +0 +ok$/m);
+  for (const row of ['B', 'C', 'D']) expect(text).toMatch(new RegExp(`^${row} .*FAILED$`, 'm'));
+  expect(text).toContain('not served yet: E');
+  expect(text).toContain('1 rows ok, 3 failed, 1 not served yet');
+});
