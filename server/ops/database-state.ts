@@ -3,7 +3,7 @@
  * However many probes come, at most one ping is under way. A pool whose connections are all busy but whose statements
  * finish counts as up (`lib/db.ts` knows), so load does not look like an outage.
  */
-import { ping } from '../../lib/db';
+import { ping, serverInfo } from '../../lib/db';
 
 export const FRESH_MS = 1_000;
 export const PING_MS = 250;
@@ -74,7 +74,11 @@ export function setMigrationCounter(count: () => Promise<number>): void {
 
 const watch = new DatabaseWatch({ ping, pendingMigrations: () => countPending(), now: () => performance.now() });
 
-export const databaseState = (): DatabaseState => watch.state;
+/** The last result, without asking. Before the first look: up, when the pool has been opened, for that took an answer. */
+export function databaseState(): DatabaseState {
+  if (watch.state.checkedAt === null && serverInfo()) return { ...watch.state, status: 'up' };
+  return watch.state;
+}
 export const checkDatabase = (): Promise<DatabaseState> => watch.check();
 
 /** Asks when the last result is stale, without waiting for the answer. */

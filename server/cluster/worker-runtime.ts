@@ -1,0 +1,137 @@
+/**
+ * What an HTTP worker does from its first to its last moment: hello, grant, database, application, listen, ready; then
+ * serve, until it is told to drain, crashes, or loses its primary. The application is a parameter, so that this file
+ * knows nothing of routes. A worker ignores INT and TERM (Ctrl-C reaches the whole group): only the primary decides.
+ */
+import { createServer, type RequestListener, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { config } from '../../config';
+import { currentContext } from '../../lib/context';
+import { closeDatabase, openDatabase, poolStatus, resizePool, unsafeQuery } from '../../lib/db';
+import { log } from '../../lib/log';
+import { pending } from '../../lib/migrations';
+import { lifecycle } from '../lifecycle';
+import { checkDatabase, setMigrationCounter } from '../ops/database-state';
+import { setProbeSource } from '../ops/probes';
+import { setOpsSource } from '../ops/public';
+import { recordError } from '../ops/recorder';
+import { EXIT, exitCodeOf } from './exit-codes';
+import { connectToPrimary, type Grant, type PrimaryLink } from './link';
+
+export interface WorkerOptions {
+  /** Makes the application; called after the database is open. */
+  createListener: () => RequestListener | Promise<RequestListener>;
+  /** Hands the cluster-wide services (limits, bus) to the code that uses them. */
+  install?: (link: PrimaryLink) => void;
+  link?: PrimaryLink;
+}
+
+/** Time a crashing worker gives its other requests. Its memory may be damaged: long enough to answer, no longer. */
+const CRASH_DRAIN_MS = 3_000;
+const CRASH_IDLE_GRACE_MS = 1_000;
+const RESIZE_POLL_MS = 20;
+
+/** Node's own limits against slow or endless clients, checked each second; a refusal at this level never reaches Express. */
+const HTTP_LIMITS = {
+  maxHeaderSize: 16 * 1024,
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  connectionsCheckingInterval: 1_000,
+  keepAliveTimeout: config.KEEP_ALIVE_TIMEOUT * 1000,
+} as const;
+
+let leaving = false;
+
+/** Runs this process as a worker; resolves when it serves. A start that fails ends the process with a telling code. */
+export async function runWorker({ createListener, install, link = connectToPrimary() }: WorkerOptions): Promise<void> {
+  if (link.connected) for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
+  process.on('uncaughtException', (error) => void crash(link, error));
+  process.on('unhandledRejection', (reason) => void crash(link, reason));
+  try {
+    const grant = await link.hello();
+    link.onDrain(({ whole }) => void leave(link, whole));
+    await prepareDatabase(link, grant);
+    setProbeSource({ facts: () => link.facts(), slot: () => grant.slot });
+    setOpsSource(link.ops);
+    install?.(link);
+    const server = createServer(HTTP_LIMITS, await createListener());
+    lifecycle.attach(server);
+    const { address, port } = await listen(server);
+    if (!leaving) link.ready({ host: address, port });
+  } catch (error) {
+    const code = exitCodeOf(error);
+    const message = error instanceof Error ? error.message : String(error);
+    log.error('worker cannot start', { code, error });
+    await link.failed(code, message);
+    process.exit(code);
+  }
+}
+
+async function prepareDatabase(link: PrimaryLink, { poolMin, poolMax }: Grant): Promise<void> {
+  await openDatabase({ poolMin, poolMax });
+  lifecycle.onShutdown('database', closeDatabase);
+  setMigrationCounter(async () => (await missingMigrations()).length);
+  const missing = await missingMigrations();
+  if (missing.length > 0) throw new Error(`The database lacks ${missing.length} migrations, first ${missing[0]}`);
+  await checkDatabase();
+  link.onResize((share) => void resize(link, share));
+}
+
+const missingMigrations = (): Promise<string[]> => pending({ query: async (text) => ({ rows: await unsafeQuery({ text }) }) });
+
+/** Takes a new share; says so only when no connection above it is left, because somebody else gets them then. */
+async function resize(link: PrimaryLink, { poolMin, poolMax }: { poolMin: number; poolMax: number }): Promise<void> {
+  resizePool({ min: poolMin, max: poolMax });
+  while (poolStatus().size > poolMax) await new Promise((resolve) => setTimeout(resolve, RESIZE_POLL_MS));
+  link.resized(poolMax);
+}
+
+function listen(server: Server): Promise<AddressInfo> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host: config.HOST, port: config.PORT }, () => {
+      server.off('error', reject);
+      server.on('error', (error) => log.error('the listener failed', { error }));
+      resolve(server.address() as AddressInfo);
+    });
+  });
+}
+
+/** The lame-duck way out. Told twice (replaced, then the whole service stops), the second call only hurries the first. */
+async function leave(link: PrimaryLink, whole: boolean): Promise<void> {
+  // Others take over: leave idle connections for longer than the keep-alive time that clients were promised.
+  const idleGraceMs = whole ? 0 : config.KEEP_ALIVE_TIMEOUT * 1000 + 1_000;
+  const drained = lifecycle.lameDuck({ idleGraceMs });
+  if (leaving) return;
+  leaving = true;
+  await drained;
+  await goodbye(link);
+  process.exit(EXIT.ok);
+}
+
+/** Closes everything and hands the last counts to the primary. */
+async function goodbye(link: PrimaryLink): Promise<void> {
+  // The counters of the last answers are fed by listeners of the same event that ended them: let these run first.
+  await nextTurn();
+  await lifecycle.shutdown();
+  await link.final();
+}
+
+let crashes = 0;
+
+/** Nobody caught it, so nobody knows what is broken: tell the primary, answer what can be answered, and go. */
+async function crash(link: PrimaryLink, error: unknown): Promise<void> {
+  const requestId = currentContext()?.requestId ?? null;
+  const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  log.error('uncaught error', { error, request_id: requestId });
+  recordError('uncaught', message, requestId);
+  if (requestId) lifecycle.abandon(requestId);
+  crashes += 1;
+  if (crashes > 1) return;
+  leaving = true;
+  link.crashing(message, requestId);
+  await lifecycle.lameDuck({ idleGraceMs: CRASH_IDLE_GRACE_MS, limitMs: CRASH_DRAIN_MS });
+  await goodbye(link);
+  process.exit(EXIT.loadError);
+}

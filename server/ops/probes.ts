@@ -1,0 +1,133 @@
+/**
+ * The probes on the public port. Liveness (`/health`, `/health/live`) answers from memory and says 200 while the process
+ * lives, whatever the database does: restarting a worker would not mend that. `/api/health` is service health for clients,
+ * `/ready` tells a balancer whether to send traffic. None of them authenticates, waits for more than 250 ms or names a cause.
+ */
+import { hostname } from 'node:os';
+import type { Application, RequestHandler, Response } from 'express';
+import { config } from '../../config';
+import type { ClusterFacts } from '../../lib/cluster-ports';
+import { currentContext } from '../../lib/context';
+import { poolStatus } from '../../lib/db';
+import { lifecycle } from '../lifecycle';
+import { checkDatabase, type DatabaseState, databaseState, refreshDatabaseState } from './database-state';
+
+const SERVICE = 'autoshop';
+const INSTANCE_ID = `${hostname()}-${process.ppid}`;
+const RETRY_AFTER_S = 1;
+
+interface ProbeSource {
+  facts(): ClusterFacts;
+  /** Slot of this worker, 0 where there are no slots. */
+  slot(): number;
+}
+
+let source: ProbeSource = {
+  facts: () => ({ scope: 'worker', workersReady: 1, workersTarget: 1, draining: lifecycle.draining }),
+  slot: () => 0,
+};
+
+/** The process composition says where facts about the cluster come from. */
+export function setProbeSource(next: ProbeSource): void {
+  source = next;
+}
+
+export type Readiness = 'ready' | 'degraded' | 'not-ready';
+
+export interface ReadinessChecks {
+  database: boolean;
+  pool: boolean;
+  migrations: boolean;
+  redis: boolean;
+  replicas: boolean;
+  workers: boolean;
+  /** True while the whole service stops. */
+  draining: boolean;
+}
+
+/** Pure: what the checks mean for a balancer. Without database or schema, or while stopping, no traffic should come. */
+export function readinessOf({ database, pool, migrations, redis, replicas, workers, draining }: ReadinessChecks): Readiness {
+  if (draining || !database || !migrations) return 'not-ready';
+  return pool && redis && replicas && workers ? 'ready' : 'degraded';
+}
+
+/** The state of the database for probes and other readers: at most a second old, found within 250 ms. */
+export const probeState = (): Promise<DatabaseState> => checkDatabase();
+
+function readinessChecks(state: DatabaseState): ReadinessChecks {
+  const facts = source.facts();
+  return {
+    database: state.status === 'up',
+    pool: poolStatus().waiting < Math.max(1, config.DB_QUEUE_MAX / 2),
+    migrations: state.pendingMigrations === 0,
+    // Parts that this instance does not use cannot be broken.
+    redis: true,
+    replicas: true,
+    workers: facts.workersReady >= facts.workersTarget,
+    draining: facts.draining,
+  };
+}
+
+const raw =
+  (answer: (response: Response) => void | Promise<void>): RequestHandler =>
+  async (_request, response) => {
+    response.set('Cache-Control', 'no-store');
+    await answer(response);
+  };
+
+const identity = () => ({ timestamp: new Date().toISOString(), service: SERVICE, version: config.APP_VERSION, instance_id: INSTANCE_ID });
+
+const health = raw((response) => {
+  refreshDatabaseState();
+  const db = databaseState().status;
+  response.json({
+    status: db === 'up' ? 'ok' : 'degraded',
+    db,
+    mode: 'database',
+    environment: config.NODE_ENV,
+    timestamp: new Date().toISOString(),
+    version: config.APP_VERSION,
+    uptime: Math.round(process.uptime()),
+    worker: source.slot(),
+    pid: process.pid,
+  });
+});
+
+const alive = raw((response) => {
+  response.json({ status: 'alive', ...identity() });
+});
+
+const ready = raw(async (response) => {
+  const checks = readinessChecks(await checkDatabase());
+  const status = readinessOf(checks);
+  response.status(status === 'not-ready' ? 503 : 200).json({ status, ...identity(), checks });
+});
+
+const version = raw((response) => {
+  response.json({ version: config.APP_VERSION, commit: null });
+});
+
+const serviceHealth = raw(async (response) => {
+  const { status: db } = await checkDatabase();
+  const id = currentContext()?.requestId ?? null;
+  const meta = { request_id: id };
+  if (db === 'down') {
+    const message = 'Database connection failed';
+    response
+      .status(503)
+      .set('Retry-After', String(RETRY_AFTER_S))
+      .json({ ok: false, data: null, error: { code: 'unavailable', message }, message, correlation_id: id, meta, retry_after: RETRY_AFTER_S });
+    return;
+  }
+  const payload = { status: 'ok', db, mode: 'database' };
+  response.json({ ok: true, data: payload, error: null, correlation_id: id, meta, ...payload });
+});
+
+/** Mounts all probes; call it before authentication, tenancy, limits and body parsing. */
+export function mountProbes(app: Application): void {
+  app.get('/health', health);
+  app.get(['/health/live', '/healthz'], alive);
+  app.get('/api/health', serviceHealth);
+  app.get(['/ready', '/readyz'], ready);
+  app.get('/version', version);
+}
