@@ -148,10 +148,11 @@ async function step({ client, name, path, record, log }: Step): Promise<void> {
   } else {
     await client.query('BEGIN');
     try {
+      const begun = await transactionId(client);
       await client.query(sql);
+      if ((await transactionId(client)) !== begun) throw new Error(`${path} ends the transaction it is run in`);
       await client.query(record, [name]);
-      const { command } = await client.query('COMMIT');
-      if (command !== 'COMMIT') throw new Error(`${path} ended its own transaction`);
+      await client.query('COMMIT');
     } catch (error) {
       // The original error is the one to report, also when the connection is gone and nothing can be rolled back.
       await client.query('ROLLBACK').catch(() => undefined);
@@ -159,6 +160,11 @@ async function step({ client, name, path, record, log }: Step): Promise<void> {
     }
   }
   log?.(`${path.endsWith('.up.sql') ? 'applied' : 'undid'} ${name} (${Math.round(performance.now() - started)} ms)`);
+}
+
+async function transactionId(client: pg.Client): Promise<string | undefined> {
+  const { rows } = await client.query<{ id: string }>('SELECT pg_current_xact_id()::text AS id');
+  return rows[0]?.id;
 }
 
 /** A statement ends with a line that ends in `;`. Function bodies do not belong into a file without a transaction. */

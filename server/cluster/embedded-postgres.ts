@@ -60,6 +60,8 @@ export interface EmbeddedPostgres {
   readonly port: number;
   readonly pid: number;
   readonly binDir: string;
+  /** The server's own data folder. */
+  readonly dataDir: string;
   /** For people: version, who runs it, where. */
   readonly description: string;
   /** Stops the server unless another live process still uses it. Safe to call twice. */
@@ -135,6 +137,7 @@ function handle({
     port: running.port,
     pid: running.pid,
     binDir,
+    dataDir: join(serverDir, 'data'),
     description,
     stop: () => {
       stopping ??= stop();

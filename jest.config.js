@@ -1,0 +1,52 @@
+/**
+ * One project for each folder of tests/. The database is started by the runner (`npm test`) or, when jest is called by itself,
+ * by the global setup; each jest worker gets its own copy of a migrated template. See tests/support/.
+ */
+const SECOND = 1000;
+
+const common = {
+  rootDir: __dirname,
+  transform: {
+    '^.+\\.ts$': [
+      '@swc/jest',
+      {
+        jsc: { parser: { syntax: 'typescript' }, target: 'es2022', keepClassNames: true },
+        module: { type: 'commonjs' },
+        sourceMaps: 'inline',
+      },
+    ],
+  },
+  // Relative imports carry no extension; `.ts` first, so that a test never picks up a built file.
+  moduleFileExtensions: ['ts', 'js', 'json', 'node'],
+  modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/\\.data/'],
+  testEnvironment: '<rootDir>/tests/support/environment.ts',
+  setupFilesAfterEnv: ['<rootDir>/tests/support/setup.ts'],
+};
+
+const database = {
+  globalSetup: '<rootDir>/tests/support/global-setup.ts',
+  globalTeardown: '<rootDir>/tests/support/global-teardown.ts',
+};
+
+/** `database: 'own'`: a copy for the jest worker. `'server'`: only the server; the tests make their own copies. */
+const project = (name, seconds, use) => ({
+  ...common,
+  ...(use ? database : {}),
+  displayName: name,
+  testMatch: [`<rootDir>/tests/${name}/**/*.test.ts`],
+  testEnvironmentOptions: { database: use, timeoutMs: seconds * SECOND },
+});
+
+module.exports = {
+  projects: [
+    project('unit', 10),
+    project('api', 30, 'own'),
+    project('jobs', 30, 'own'),
+    project('contract', 60, 'own'),
+    project('migrations', 60, 'server'),
+    // These spawn the built service: `npm run build` first, and one at a time (--runInBand), which npm test sees to.
+    project('cluster', 120, 'own'),
+    project('faults', 120, 'own'),
+  ],
+  reporters: ['default', '<rootDir>/tests/support/reporter.js'],
+};

@@ -1,0 +1,53 @@
+/**
+ * Databases for tests. The one of this jest worker is in `DATABASE_URL` (service role) and `DATABASE_MIGRATION_URL` (owner);
+ * `admin` reads and writes it past row-level security, for setting the stage and for looking behind the service's back.
+ */
+import { randomBytes } from 'node:crypto';
+import pg from 'pg';
+import { closeLater } from './closers';
+import { copyTemplate, currentCluster, withClient, withDatabase } from './test-cluster';
+
+let pool: pg.Pool | undefined;
+
+function adminPool(): pg.Pool {
+  if (!pool) {
+    pool = new pg.Pool({ connectionString: process.env['TEST_ADMIN_URL'], max: 2 });
+    closeLater(async () => {
+      await pool?.end();
+      pool = undefined;
+    });
+  }
+  return pool;
+}
+
+/** Runs one statement as superuser, without a tenant and past row-level security. */
+export async function admin<Row extends object>(text: string, values: readonly unknown[] = []): Promise<Row[]> {
+  const { rows } = await adminPool().query<Row & pg.QueryResultRow>(text, values as unknown[]);
+  return rows;
+}
+
+export interface TestDatabase {
+  readonly name: string;
+  /** Service role. */
+  readonly url: string;
+  readonly migrationUrl: string;
+  readonly adminUrl: string;
+}
+
+/**
+ * A further database, dropped after the test file: a migrated copy, or with `empty` one that was never migrated.
+ * For spawned services and for tests of the migrations themselves.
+ */
+export async function createDatabase({ empty = false }: { empty?: boolean } = {}): Promise<TestDatabase> {
+  const cluster = currentCluster();
+  const name = `autoshop_${cluster.runId}_${randomBytes(4).toString('hex')}`;
+  if (empty) await withClient(cluster.superuserUrl, (client) => client.query(`CREATE DATABASE ${name} OWNER autoshop_owner`));
+  else await copyTemplate(cluster, name);
+  closeLater(() => withClient(cluster.superuserUrl, (client) => client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)));
+  return {
+    name,
+    url: withDatabase(cluster.appUrl, name),
+    migrationUrl: withDatabase(cluster.ownerUrl, name),
+    adminUrl: withDatabase(cluster.superuserUrl, name),
+  };
+}
