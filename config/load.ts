@@ -158,7 +158,7 @@ function chooseWorkers(env: Environment, host: HostLimits): { count: number; sou
   const bounds = [
     { count: DEFAULT_WORKERS_MAX, source: `default ${DEFAULT_WORKERS_MAX}` },
     { count: host.processors, source: `${host.processors} processors` },
-    { count: Math.floor(host.cpuQuota ?? Number.POSITIVE_INFINITY), source: `quota of ${host.cpuQuota} processors` },
+    { count: Math.ceil(host.cpuQuota ?? Number.POSITIVE_INFINITY), source: `quota of ${host.cpuQuota} processors` },
     { count: Math.floor(host.memoryMb / WORKER_MEMORY_MB), source: `${host.memoryMb} MB of memory` },
   ];
   const least = bounds.reduce((lowest, bound) => (bound.count < lowest.count ? bound : lowest));

@@ -1,15 +1,11 @@
 /** Generated documents: written on demand, and compared with `--check` so that they cannot drift from what they describe. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-
-/** The folder of package.json, from the sources and from dist/ alike. */
-export function projectRoot(from = __dirname): string {
-  return existsSync(join(from, 'package.json')) ? from : projectRoot(dirname(from));
-}
+import { join } from 'node:path';
+import { PROJECT_ROOT } from '../lib/project-root';
 
 /** Writes `content` to `path` (relative to the project), or with `--check` on the command line exits 1 when it differs. */
 export function publish(path: string, content: string, script: string): void {
-  const file = join(projectRoot(), path);
+  const file = join(PROJECT_ROOT, path);
   if (!process.argv.includes('--check')) {
     writeFileSync(file, content);
     console.log(`${path} written`);

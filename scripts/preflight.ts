@@ -5,10 +5,11 @@
  */
 import { readFileSync, statSync } from 'node:fs';
 import { parseEnv } from 'node:util';
-import { Client, type ClientConfig } from 'pg';
+import { Client } from 'pg';
 import { config } from '../config';
 import { describeConfig } from '../config/describe';
 import { environmentSchema, SECRET_VARIABLES } from '../config/env';
+import { sslOptions } from '../lib/db-ssl';
 
 const EXIT_UNREACHABLE = 75;
 const EXIT_CONFIG = 78;
@@ -24,9 +25,10 @@ const notes: string[] = [];
 
 /** Connects as the service will, TLS included, and looks at the server's own limits. */
 async function checkDatabase(variable: string, url: string): Promise<Problem[]> {
-  const client = new Client({ connectionString: url, connectionTimeoutMillis: CONNECT_TIMEOUT_MS, ssl: tls() });
-  client.on('error', () => undefined); // a connection lost after the answer is the service's business
+  let client: Client | undefined;
   try {
+    client = new Client({ connectionString: url, connectionTimeoutMillis: CONNECT_TIMEOUT_MS, ssl: sslOptions() });
+    client.on('error', () => undefined); // a connection lost after the answer is the service's business
     await client.connect();
     const { rows } = await client.query<{ version: number; connections: number; powerful: boolean }>(
       `SELECT current_setting('server_version_num')::int AS version, current_setting('max_connections')::int AS connections,
@@ -43,18 +45,13 @@ async function checkDatabase(variable: string, url: string): Promise<Problem[]> 
   } catch (error) {
     return [{ variable, ...explain(error as NodeJS.ErrnoException) }];
   } finally {
-    await client.end().catch(() => undefined); // never connected: nothing to end
+    await client?.end().catch(() => undefined); // never connected: nothing to end
   }
 }
 
-function tls(): ClientConfig['ssl'] {
-  if (config.DB_SSL === 'off') return false;
-  if (config.DB_SSL === 'require') return { rejectUnauthorized: false };
-  return { rejectUnauthorized: true, ...(config.DB_SSL_CA_FILE ? { ca: readFileSync(config.DB_SSL_CA_FILE, 'utf8') } : {}) };
-}
-
 /** SQLSTATE class 28 and 3D000 are refusals, and so is TLS: trying again does not heal them. */
-function explain({ code = '', message }: NodeJS.ErrnoException): Omit<Problem, 'variable'> {
+function explain({ code = '', message, path }: NodeJS.ErrnoException): Omit<Problem, 'variable'> {
+  if (path && path === config.DB_SSL_CA_FILE) return { problem: `cannot read DB_SSL_CA_FILE (${code})`, exit: EXIT_CONFIG };
   if (/^28/.test(code)) return { problem: 'the server refuses this role or password', exit: EXIT_CONFIG };
   if (code === '3D000') return { problem: 'the server has no such database', exit: EXIT_CONFIG };
   if (/SSL|TLS|CERT|SELF_SIGNED/i.test(`${code} ${message}`))

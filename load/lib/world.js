@@ -1,7 +1,8 @@
 /** What a run works with, listed once before it starts: accounts, ids and the run's own number. Needs `npm run db:seed -- --scale load`. */
 import { BASE_URL, list, STAFF, signIn } from './client.js';
 
-const ACCOUNTS = 500;
+/** Customers of the load seed that can sign in. */
+const ACCOUNTS = 50;
 const PAGES = 4;
 
 export function openWorld() {

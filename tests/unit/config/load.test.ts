@@ -62,9 +62,9 @@ describe('loadConfig › defaults', () => {
 
   test.each([
     [{ processors: 2, cpuQuota: undefined, memoryMb: 8192 }, 2, '2 processors'],
-    [{ processors: 16, cpuQuota: 1.5, memoryMb: 8192 }, 1, 'quota of 1.5 processors'],
+    [{ processors: 16, cpuQuota: 1.5, memoryMb: 8192 }, 2, 'quota of 1.5 processors'],
     [{ processors: 16, cpuQuota: undefined, memoryMb: 600 }, 2, '600 MB of memory'],
-    [{ processors: 16, cpuQuota: 0.2, memoryMb: 100 }, 1, 'quota of 0.2 processors'],
+    [{ processors: 16, cpuQuota: 0.2, memoryMb: 100 }, 1, '100 MB of memory'],
     [{ processors: 16, cpuQuota: 8, memoryMb: 8192 }, 4, 'default 4'],
   ])('workers on %j › the least of all bounds, at least one', (host, workers, source) => {
     expect(load({}, host)).toMatchObject({ WORKERS: workers, workersSource: source });
