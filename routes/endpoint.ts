@@ -129,6 +129,8 @@ export interface EndpointDefinition<
   revalidate?: boolean;
   /** Largest body in bytes; default 1 MiB. */
   bodyLimit?: number;
+  /** Takes JSON under the type `text/plain` too, for beacons, which cannot name their type. */
+  textBody?: boolean;
   /** Budget of SQL statements in a warm session, transaction control not counted; held by tests for every number of rows. */
   queries?: number;
   /** May be answered from a read replica. */

@@ -1,0 +1,50 @@
+/**
+ * The Express application: the chain of middlewares in the order in which they guard each other, then the endpoints.
+ * Limits on headers, sockets and slow clients belong to the server that listens (the worker), not here.
+ */
+import compression from 'compression';
+import express, { type Application } from 'express';
+import { config } from '../../config';
+import { endpoints as allEndpoints } from '../../routes';
+import type { Endpoint } from '../../routes/endpoint';
+import { mountOps } from '../ops/public';
+import { mountProbes } from '../ops/probes';
+import { openContext } from './middleware/context';
+import { errorHandler } from './middleware/errors';
+import { rewriteLegacyPaths } from './middleware/legacy-client';
+import { observe } from './middleware/observe';
+import { crossOrigin } from './middleware/security';
+import { type MountOptions, mount } from './mount';
+
+export interface AppOptions extends MountOptions {
+  /** Default: all endpoints of the service. */
+  endpoints?: readonly Endpoint[];
+  corsOrigins?: readonly string[];
+  /** Mounts further routes before the endpoints: tests that need a route which misbehaves. */
+  extend?: (app: Application) => void;
+}
+
+/** Smaller answers cost more to compress than to send. */
+const COMPRESSION_THRESHOLD_BYTES = 1024;
+
+export function createApp({ endpoints = allEndpoints, corsOrigins, extend, ...options }: AppOptions = {}): Application {
+  const app = express();
+  app.disable('x-powered-by');
+  app.set('etag', false);
+  app.set('query parser', 'simple');
+  app.set('case sensitive routing', true);
+  app.set('trust proxy', config.TRUST_PROXY.length > 0 ? config.TRUST_PROXY : false);
+
+  app.use(openContext);
+  app.use(crossOrigin(corsOrigins));
+  app.use(observe);
+  app.use(rewriteLegacyPaths);
+  mountProbes(app);
+  mountOps(app);
+  app.use(compression({ threshold: COMPRESSION_THRESHOLD_BYTES }));
+  // The overload gate belongs here: behind the probes, before anything that costs.
+  extend?.(app);
+  mount(app, endpoints, options);
+  app.use(errorHandler);
+  return app;
+}

@@ -1,0 +1,41 @@
+/**
+ * First in the chain: gives every request its id, its context and the headers that every answer carries, errors and 304
+ * included. A client's own id counts only when it is a UUID, so nothing it sends reaches a log unchecked.
+ */
+import { randomUUID } from 'node:crypto';
+import type { NextFunction, Request, Response } from 'express';
+import { config } from '../../../config';
+import { ANONYMOUS, newWorkStats, withContext } from '../../../lib/context';
+import { lifecycle } from '../../lifecycle';
+import { clientIp, RequestState } from '../request-state';
+import { HSTS, SECURITY_HEADERS } from './security';
+
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+export function requestIdOf({ headers }: Pick<Request, 'headers'>): string {
+  const sent = headers['x-request-id'] ?? headers['x-correlation-id'];
+  return typeof sent === 'string' && UUID.test(sent) ? sent.toLowerCase() : randomUUID();
+}
+
+const behindProxy = config.TRUST_PROXY.length > 0;
+
+export function openContext(req: Request, res: Response, next: NextFunction): void {
+  const requestId = requestIdOf(req);
+  const ip = clientIp(req);
+  const context = {
+    requestId,
+    operation: 'http',
+    actor: ANONYMOUS,
+    tenant: null,
+    ip: ip === '' ? null : ip,
+    userAgent: req.headers['user-agent'] ?? null,
+    stats: newWorkStats(),
+  };
+  req.state = new RequestState(requestId, context, req.socket.bytesWritten);
+  lifecycle.describe(res, { requestId });
+  for (const [name, value] of SECURITY_HEADERS) res.setHeader(name, value);
+  res.setHeader('X-Request-Id', requestId);
+  res.setHeader('X-Correlation-Id', requestId);
+  if (behindProxy && req.secure) res.setHeader('Strict-Transport-Security', HSTS);
+  withContext(context, next);
+}

@@ -1,0 +1,95 @@
+/**
+ * Rate limits of requests: express-rate-limit in front of the counters of `lib/rate-limit.ts`. A session has one bucket for
+ * everything it does, an address without a session another; some endpoints have a narrower one on top.
+ */
+import type { Request, Response } from 'express';
+import { rateLimit, type Store } from 'express-rate-limit';
+import type { Actor, Tenant } from '../../../lib/context';
+import { RateLimited } from '../../../lib/errors';
+import { type LimiterName, rateOf, take } from '../../../lib/rate-limit';
+import type { Limiter } from '../../../routes/endpoint';
+import { clientIp } from '../request-state';
+
+type Limit = (req: Request, res: Response, key: string) => Promise<void>;
+
+/** A store that only passes on: counting, expiry and failing open are the counters' own. */
+function storeOf(limiter: LimiterName): Store {
+  return {
+    async increment(key) {
+      const { allowed, used, limit, resetMs } = await take(limiter, key);
+      return { totalHits: allowed ? used : limit + 1, resetTime: new Date(Date.now() + resetMs) };
+    },
+    decrement: () => undefined,
+    resetKey: () => undefined,
+  };
+}
+
+function limitBy(limiter: LimiterName): Limit {
+  const middleware = rateLimit({
+    windowMs: rateOf(limiter).windowMs,
+    limit: () => rateOf(limiter).limit,
+    standardHeaders: 'draft-6',
+    legacyHeaders: true,
+    store: storeOf(limiter),
+    passOnStoreError: true,
+    validate: false,
+    keyGenerator: (req) => req.state.limitKey,
+    handler: (_req, res, next) => {
+      const wait = Number(res.getHeader('RateLimit-Reset'));
+      next(new RateLimited(Math.max(1, Number.isFinite(wait) ? wait : Math.ceil(rateOf(limiter).windowMs / 1000))));
+    },
+  });
+  return (req, res, key) => {
+    req.state.limitKey = key;
+    return new Promise((resolve, reject) => {
+      void middleware(req, res, (error?: unknown) => (error ? reject(error) : resolve()));
+    });
+  };
+}
+
+const limits = new Map<LimiterName, Limit>();
+const limit = (limiter: LimiterName): Limit => {
+  let found = limits.get(limiter);
+  if (!found) limits.set(limiter, (found = limitBy(limiter)));
+  return found;
+};
+
+/** The general bucket. @throws RateLimited */
+export function limitGeneral(req: Request, res: Response, actor: Actor): Promise<void> {
+  return actor.kind === 'staff' || actor.kind === 'customer'
+    ? limit('session')(req, res, actor.sessionId)
+    : limit('anonymous')(req, res, clientIp(req));
+}
+
+/**
+ * The endpoint's own bucket, once its body is known. A password reset counts itself, because beyond the limit its answer
+ * must look as always. @throws RateLimited
+ */
+export async function limitEndpoint(
+  limiter: Limiter,
+  { req, res, actor, tenant, body }: { req: Request; res: Response; actor: Actor; tenant: Tenant | null; body: unknown },
+): Promise<void> {
+  const address = clientIp(req);
+  switch (limiter) {
+    case 'login':
+      await limit('loginIp')(req, res, address);
+      return limit('login')(req, res, `${address}|${identifierOf(body)}`);
+    case 'reset':
+      return undefined;
+    case 'register':
+    case 'telemetry':
+      return limit(limiter)(req, res, address);
+    case 'booking':
+      return actor.kind === 'anonymous' ? limit('booking')(req, res, address) : undefined;
+    case 'export':
+    case 'move':
+      return limit(limiter)(req, res, `${tenant?.id ?? ''}|${actor.id}`);
+  }
+}
+
+/** Whom a log-in names: its e-mail or user name, folded as accounts are. */
+function identifierOf(body: unknown): string {
+  const { email, username } = (body ?? {}) as { email?: unknown; username?: unknown };
+  const identifier = email ?? username;
+  return typeof identifier === 'string' ? identifier.trim().toLowerCase() : '';
+}

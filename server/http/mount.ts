@@ -1,0 +1,258 @@
+/**
+ * Endpoints (data) become Express routes. Each runs one pipeline: who asks, may they, how often, for which tenant, with what
+ * proof, saying what; then the handler, whose result is sent when it has returned, that is after its commit. All that can be
+ * decided from the declaration alone is decided here once, not for each request.
+ */
+import type { Application, NextFunction, Request, Response } from 'express';
+import { config } from '../../config';
+import { type Actor, ANONYMOUS, type Context, type Tenant, withContext } from '../../lib/context';
+import { AppError, BadRequest, Forbidden, MethodNotAllowed, NotFound, Unauthenticated, Unavailable } from '../../lib/errors';
+import { metrics } from '../../lib/metrics';
+import type { Endpoint } from '../../routes/endpoint';
+import { fingerprintOf, runOnce } from '../../services/idempotency.service';
+import { lifecycle } from '../lifecycle';
+import { announcesBody, type Body, DEFAULT_BODY_LIMIT, readJson } from './body';
+import { failureBody, mirrorOf } from './envelope';
+import { type Authentication, authenticate } from './middleware/authentication';
+import { type CsrfRule, csrfRuleOf, requireCsrfProof } from './middleware/csrf';
+import { refuse, toAppError } from './middleware/errors';
+import { limitEndpoint, limitGeneral } from './middleware/limits';
+import { resolveTenant } from './middleware/tenancy';
+import { Facts } from './request-state';
+import { type Rendered, type RenderRules, render, streamOf, transmit, transmitStream } from './send';
+import { refuseNul, validate } from './validation';
+
+export interface Guards {
+  authenticate: (req: Request, res: Response) => Promise<Authentication>;
+  resolveTenant: (req: Request, authentication: Authentication) => Promise<{ tenant: Tenant | null; actor: Actor }>;
+}
+
+export interface MountOptions {
+  guards?: Guards;
+  /** What happens to a reply that does not fit its schema. */
+  verify?: RenderRules['verify'];
+  requestTimeoutMs?: number;
+}
+
+/** An endpoint with everything that follows from its declaration. */
+interface Served extends RenderRules {
+  roles: ReadonlySet<string> | null;
+  csrf: CsrfRule;
+  body: { limit: number; text: boolean };
+  guards: Guards;
+  timeoutMs: number;
+}
+
+const VERIFY = { test: 'throw', development: 'warn', production: 'off' } as const;
+const MS_PER_S = 1000;
+
+/** Mounts all endpoints, and behind them the answers for unknown paths (404) and wrong verbs (405), also for anonymous callers. */
+export function mount(app: Application, endpoints: readonly Endpoint[], options: MountOptions = {}): void {
+  const {
+    guards = { authenticate, resolveTenant },
+    verify = VERIFY[config.NODE_ENV],
+    requestTimeoutMs = config.REQUEST_TIMEOUT * MS_PER_S,
+  } = options;
+  for (const [path, methods] of byPath(endpoints)) {
+    const served = new Map<string, Served>();
+    for (const [method, endpoint] of methods) {
+      served.set(method, {
+        endpoint,
+        mirror: mirrorOf(endpoint),
+        verify,
+        roles: typeof endpoint.allow === 'string' ? null : new Set(endpoint.allow),
+        csrf: csrfRuleOf(endpoint),
+        body: { limit: endpoint.bodyLimit ?? DEFAULT_BODY_LIMIT, text: endpoint.textBody === true },
+        guards,
+        timeoutMs: requestTimeoutMs,
+      });
+    }
+    const get = served.get('GET');
+    if (get) served.set('HEAD', get);
+    const verbs = [...served.keys()];
+    app.route(path).all((req: Request, res: Response, next: NextFunction) => {
+      const found = served.get(req.method);
+      if (found) void serve(req, res, found);
+      else {
+        (req.state.allowed ??= []).push(...verbs);
+        next();
+      }
+    });
+  }
+  app.use((req: Request, res: Response) => {
+    const { allowed } = req.state;
+    refuse(req, res, allowed ? new MethodNotAllowed([...new Set([...allowed, 'OPTIONS'])].sort().join(', ')) : new NotFound());
+  });
+}
+
+/** Path -> verb -> endpoint; literal segments before parameters, so that no order of declaration can hide a path. */
+function byPath(endpoints: readonly Endpoint[]): [string, Map<string, Endpoint>][] {
+  const groups = new Map<string, Map<string, Endpoint>>();
+  for (const endpoint of endpoints) {
+    for (const path of [endpoint.path, ...(endpoint.aliases ?? [])]) {
+      let methods = groups.get(path);
+      if (!methods) groups.set(path, (methods = new Map()));
+      const method = endpoint.method.toUpperCase();
+      const taken = methods.get(method);
+      if (taken) throw new Error(`${method} ${path} is declared twice: ${taken.id} and ${endpoint.id}`);
+      methods.set(method, endpoint);
+    }
+  }
+  return [...groups].sort(([a], [b]) => compareText(specificity(a), specificity(b)));
+}
+
+const specificity = (path: string): string => path.replace(/:[^/]+/g, '\uFFFF');
+const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+/** Runs one request to its answer. Never rejects: whatever goes wrong is answered here. */
+async function serve(req: Request, res: Response, served: Served): Promise<void> {
+  const { state } = req;
+  const { id } = served.endpoint;
+  state.route = id;
+  lifecycle.describe(res, { route: id });
+  const timer = setTimeout(() => {
+    metrics.timeouts.inc();
+    refuse(req, res, new Unavailable('request_timeout'));
+  }, served.timeoutMs);
+  try {
+    const first: Context = { ...state.context, operation: id };
+    state.context = first;
+    const { actor, tenant } = await withContext(first, () => admit(req, res, served));
+    const context: Context = { ...first, actor, tenant };
+    state.context = context;
+    await withContext(context, () => answer(req, res, { served, actor, tenant, timer }));
+  } catch (error) {
+    refuseUnlessAnswered(req, res, error);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** A handler that outlived its timeout, or its client, has nobody left to tell; a defect in it is logged all the same. */
+function refuseUnlessAnswered(req: Request, res: Response, error: unknown): void {
+  if (!res.writableEnded && !res.destroyed) refuse(req, res, error);
+  else toAppError(error).status === 500 && refuse(req, res, error);
+}
+
+/** Who asks, how often, for which tenant, in which role there, and with what proof against forgery. */
+async function admit(req: Request, res: Response, served: Served): Promise<{ actor: Actor; tenant: Tenant | null }> {
+  const { endpoint, guards, roles, csrf } = served;
+  const authentication = await guards.authenticate(req, res);
+  await limitGeneral(req, res, authentication.actor);
+  if (endpoint.allow !== 'public' && authentication.actor.kind === 'anonymous') throw authentication.failure ?? new Unauthenticated();
+  const { actor, tenant } = await tenantOf(req, served, authentication);
+  if (roles && (actor.role === null || !roles.has(actor.role))) {
+    const { code, message = 'Insufficient permissions' } = endpoint.forbidden ?? {};
+    throw new Forbidden(message, code ? { code } : {});
+  }
+  if (tenant === null && endpoint.tenant !== 'optional') throw new BadRequest('Tenant context required', { code: 'missing_tenant' });
+  if (csrf !== 'none' && authentication.via === 'cookie') requireCsrfProof(req, csrf);
+  return { actor, tenant };
+}
+
+/** An endpoint open to all that can do without a tenant (log-out, registration) judges an unknown one itself. */
+async function tenantOf(
+  req: Request,
+  { endpoint, guards }: Served,
+  authentication: Authentication,
+): Promise<{ actor: Actor; tenant: Tenant | null }> {
+  try {
+    return await guards.resolveTenant(req, authentication);
+  } catch (error) {
+    if (endpoint.tenant === 'optional' && endpoint.allow === 'public' && error instanceof AppError && error.status < 500) {
+      return { actor: authentication.actor, tenant: null };
+    }
+    throw error;
+  }
+}
+
+interface Admitted {
+  served: Served;
+  actor: Actor;
+  tenant: Tenant | null;
+  timer: NodeJS.Timeout;
+}
+
+const NOTHING: Readonly<Record<string, never>> = Object.freeze({});
+const NO_BODY: Body = { raw: Buffer.alloc(0), value: undefined };
+
+/** Reads the input, runs the handler once, and sends what it returned. */
+async function answer(req: Request, res: Response, { served, actor, tenant, timer }: Admitted): Promise<void> {
+  const { endpoint } = served;
+  const params = endpoint.params ? pathParams(endpoint, req.params) : NOTHING;
+  const query = endpoint.query ? validate(endpoint, endpoint.query, queryOf(req), 'query') : NOTHING;
+  const sent = endpoint.body ? await readJson(req, res, served.body) : unread(req, res, served);
+  if (endpoint.limit) await limitEndpoint(endpoint.limit, { req, res, actor, tenant, body: sent.value });
+  const body = endpoint.body ? validate(endpoint, endpoint.body, sent.value, 'body') : undefined;
+  const handle = (): Promise<unknown> => endpoint.handle({ params, query, body, request: new Facts(req, req.state.context.ip ?? '') });
+
+  const key = endpoint.idempotent ? idempotencyKey(req) : undefined;
+  if (key !== undefined && tenant) {
+    const { reply, status } = await runOnce(
+      { actor: callerOf(actor, req), method: req.method, route: endpoint.id, key, bodyHash: fingerprintOf(req.originalUrl, sent.raw) },
+      async () => storable(render(served, await handle(), req.state.id)),
+      (refusal) => ({ status: refusal.status, headers: { ...refusal.headers }, body: failureBody(refusal, req.state.id) }),
+    );
+    if (isOver(res)) return;
+    res.setHeader('X-Idempotency-Status', status);
+    const { etag, ...headers } = reply.headers;
+    transmit(
+      req,
+      res,
+      { status: reply.status, headers, body: reply.body === '' ? null : reply.body, cookies: [], etag },
+      Boolean(endpoint.revalidate),
+    );
+    return;
+  }
+  const result = await handle();
+  const stream = streamOf(result);
+  if (stream) {
+    await transmitStream(res, stream, { headers: NOTHING, idleMs: served.timeoutMs, begun: () => clearTimeout(timer) });
+    return;
+  }
+  const rendered = render(served, result, req.state.id);
+  if (!isOver(res)) transmit(req, res, rendered, Boolean(endpoint.revalidate));
+}
+
+/** True when somebody else has answered (the timeout) or nobody listens any more. */
+const isOver = (res: Response): boolean => res.headersSent || res.destroyed;
+
+function storable({ status, headers, body, etag }: Rendered): { status: number; headers: Record<string, string>; body: string } {
+  return { status, headers: { ...headers, ...(etag === undefined ? {} : { etag }) }, body: body ?? '' };
+}
+
+/** A parameter that its schema turned into null names no row. */
+function pathParams(endpoint: Endpoint, raw: Request['params']): unknown {
+  if (!endpoint.params) return NOTHING;
+  for (const name in raw) if (String(raw[name]).includes('\0')) throw new NotFound();
+  const params = validate(endpoint, endpoint.params, raw, 'params') as Record<string, unknown>;
+  for (const name in params) if (params[name] === null) throw new NotFound();
+  return params;
+}
+
+function queryOf(req: Request): unknown {
+  if (!req.url.includes('?')) return NOTHING;
+  const { query } = req;
+  if (req.url.includes('%00')) refuseNul(query);
+  return query;
+}
+
+/** A body nobody asked for is not read, but it may not be endless either. */
+function unread(req: Request, res: Response, { body }: Served): Body {
+  if (announcesBody(req) && Number(req.headers['content-length'] ?? 0) > body.limit) void readJson(req, res, body);
+  return NO_BODY;
+}
+
+const KEY_MAX = 200;
+
+function idempotencyKey({ headers }: Request): string | undefined {
+  const sent = headers['idempotency-key'] ?? headers['x-idempotency-key'];
+  if (typeof sent !== 'string' || sent.trim() === '') return undefined;
+  const key = sent.trim();
+  if (key.length > KEY_MAX) throw new BadRequest(`Idempotency-Key is longer than ${KEY_MAX} characters`);
+  return key;
+}
+
+/** Strangers are told apart by address: one must not receive what was answered to another. */
+const callerOf = (actor: Actor, req: Request): string =>
+  actor.kind === 'anonymous' ? `${ANONYMOUS.id}:${req.state.context.ip ?? ''}` : `${actor.kind}:${actor.id}`;
