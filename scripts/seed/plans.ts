@@ -39,8 +39,9 @@ export function demoPlans(): ShopPlan[] {
       vehicles: 300,
       appointments: 1_000,
       technicians: 5,
+      regularVisits: 6,
       past: 0.83,
-      occupancy: 0.6,
+      occupancy: 0.35,
       invoiceShare: 0.94,
       staff: [
         member('Owner', 'owner', 'Odile Marchbanks'),
@@ -64,7 +65,7 @@ export function loadPlans(): ShopPlan[] {
     email,
     password: 'admin123',
   });
-  const common = { timeZone: TIME_ZONE, past: 0.88, occupancy: 0.7 };
+  const common = { timeZone: TIME_ZONE, regularVisits: 20, past: 0.88, occupancy: 0.7 };
   return [
     {
       ...common,

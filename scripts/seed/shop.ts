@@ -18,6 +18,8 @@ export interface ShopPlan {
   readonly vehicles: number;
   readonly appointments: number;
   readonly technicians: number;
+  /** Exact number of past visits of the first customer, so that comparisons have a page of known size. */
+  readonly regularVisits: number;
   /** Share of the appointments before today. */
   readonly past: number;
   readonly occupancy: number;
@@ -70,6 +72,7 @@ export function inventShop(plan: ShopPlan, ids: ReservedIds, hashes: ReadonlyMap
     customers,
     vehicles,
     visitors: visitors(random, customers, vehicles),
+    regularVisits: plan.regularVisits,
     operations,
     staff: plan.staff,
     now,

@@ -10,8 +10,6 @@ const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 /** Work that counts as finished but not yet handed over. */
 const READY_FOR_MS = 75 * MINUTE_MS;
-/** A regular customer's visits, kept exact so that a known page size exists for comparisons. */
-export const REGULAR_VISITS = 20;
 const DAYS_BETWEEN_VISITS = 5;
 
 export type Status = 'SCHEDULED' | 'IN_PROGRESS' | 'READY' | 'COMPLETED' | 'NO_SHOW' | 'CANCELED';
@@ -72,8 +70,10 @@ export interface WorkOptions {
   slots: readonly Slot[];
   customers: readonly CustomerRow[];
   vehicles: readonly VehicleRow[];
-  /** Vehicles in the order of how often they come; see `visitors`. */
+  /** Vehicles, each as often as it comes; see `visitors`. */
   visitors: readonly VehicleRow[];
+  /** Exact number of past visits of the first customer. */
+  regularVisits: number;
   operations: readonly OperationRow[];
   staff: readonly StaffMember[];
   now: Date;
@@ -194,17 +194,20 @@ function fillColumns(today: Map<number, Status>): void {
 }
 
 /** One vehicle for each slot: never twice on one day, with some days between visits where that can be had. */
-function assignVehicles(random: Random, { slots, vehicles, visitors }: WorkOptions): (slot: Slot, index: number) => VehicleRow {
+function assignVehicles(
+  random: Random,
+  { slots, vehicles, visitors, regularVisits }: WorkOptions,
+): (slot: Slot, index: number) => VehicleRow {
   const regular = vehicles[0];
   const others = visitors.filter((vehicle) => vehicle.customer_id !== regular?.customer_id);
   const pastCount = slots.filter((slot) => slot.day < 0).length;
-  const stride = Math.max(1, Math.floor(pastCount / (REGULAR_VISITS + 1)));
+  const stride = Math.max(1, Math.floor(pastCount / (regularVisits + 1)));
   const visits = new Map<number, number[]>();
-  let regularVisits = 0;
+  let visited = 0;
   let regularDay: number | undefined;
   return (slot, index) => {
-    if (regular && slot.day < 0 && index % stride === 0 && regularVisits < REGULAR_VISITS && slot.day !== regularDay) {
-      regularVisits += 1;
+    if (regular && slot.day < 0 && index % stride === 0 && visited < regularVisits && slot.day !== regularDay) {
+      visited += 1;
       regularDay = slot.day;
       return regular;
     }
