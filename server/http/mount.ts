@@ -74,14 +74,14 @@ export function mount(app: Application, endpoints: readonly Endpoint[], options:
       const found = served.get(req.method);
       if (found) void serve(req, res, found);
       else {
-        (req.state.allowed ??= []).push(...verbs);
+        req.state.allowed.push(...verbs);
         next();
       }
     });
   }
   app.use((req: Request, res: Response) => {
     const { allowed } = req.state;
-    refuse(req, res, allowed ? new MethodNotAllowed([...new Set([...allowed, 'OPTIONS'])].sort().join(', ')) : new NotFound());
+    refuse(req, res, allowed.length > 0 ? new MethodNotAllowed([...new Set([...allowed, 'OPTIONS'])].sort().join(', ')) : new NotFound());
   });
 }
 
@@ -90,8 +90,8 @@ function byPath(endpoints: readonly Endpoint[]): [string, Map<string, Endpoint>]
   const groups = new Map<string, Map<string, Endpoint>>();
   for (const endpoint of endpoints) {
     for (const path of [endpoint.path, ...(endpoint.aliases ?? [])]) {
-      let methods = groups.get(path);
-      if (!methods) groups.set(path, (methods = new Map()));
+      const methods = groups.get(path) ?? new Map<string, Endpoint>();
+      groups.set(path, methods);
       const method = endpoint.method.toUpperCase();
       const taken = methods.get(method);
       if (taken) throw new Error(`${method} ${path} is declared twice: ${taken.id} and ${endpoint.id}`);
@@ -131,7 +131,7 @@ async function serve(req: Request, res: Response, served: Served): Promise<void>
 /** A handler that outlived its timeout, or its client, has nobody left to tell; a defect in it is logged all the same. */
 function refuseUnlessAnswered(req: Request, res: Response, error: unknown): void {
   if (!res.writableEnded && !res.destroyed) refuse(req, res, error);
-  else toAppError(error).status === 500 && refuse(req, res, error);
+  else if (toAppError(error).status === 500) refuse(req, res, error);
 }
 
 /** Who asks, how often, for which tenant, in which role there, and with what proof against forgery. */

@@ -25,7 +25,7 @@ export class RequestState {
   /** Error code of the answer, when it was a refusal. */
   code: string | undefined;
   /** Methods that other endpoints of this path understand; empty for an unknown path. */
-  allowed: string[] | undefined;
+  readonly allowed: string[] = [];
   /** Key of the limiter that is about to be asked. */
   limitKey = '';
 

@@ -49,8 +49,8 @@ function limitBy(limiter: LimiterName): Limit {
 
 const limits = new Map<LimiterName, Limit>();
 const limit = (limiter: LimiterName): Limit => {
-  let found = limits.get(limiter);
-  if (!found) limits.set(limiter, (found = limitBy(limiter)));
+  const found = limits.get(limiter) ?? limitBy(limiter);
+  limits.set(limiter, found);
   return found;
 };
 
