@@ -29,7 +29,17 @@ export function bootExitCode(childCodes: readonly (number | null)[]): ExitCode {
   return EXIT.loadError;
 }
 
-const UNREACHABLE = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'EPIPE', 'ENOENT']);
+const UNREACHABLE = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'EPIPE',
+  'ENOENT',
+]);
 /** SQLSTATE classes and codes of a server that cannot be used now: connection exceptions, too many clients, starting or stopping. */
 const UNREACHABLE_STATES = /^(08...|53300|57P0[123])$/;
 const DATABASE_ERROR = /^(Sequelize)?(Connection|HostNotFound|HostNotReachable|AccessDenied|InvalidConnection)\w*Error$/;
@@ -40,7 +50,8 @@ export function exitCodeOf(error: unknown): ExitCode {
   for (let link = error, depth = 0; link && typeof link === 'object' && depth < 6; depth += 1) {
     const { code, name, syscall, cause, parent, original } = link as Record<string, unknown>;
     if (syscall === 'listen' && typeof code === 'string' && ADDRESS_CODES.has(code)) return EXIT.portInUse;
-    if (typeof code === 'string' && (UNREACHABLE_STATES.test(code) || (UNREACHABLE.has(code) && syscall !== 'open'))) return EXIT.databaseDown;
+    if (typeof code === 'string' && (UNREACHABLE_STATES.test(code) || (UNREACHABLE.has(code) && syscall !== 'open')))
+      return EXIT.databaseDown;
     if (typeof name === 'string' && DATABASE_ERROR.test(name)) return EXIT.databaseDown;
     if (name === 'ConfigError') return EXIT.config;
     if (name === 'Unavailable') return EXIT.databaseDown;

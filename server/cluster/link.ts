@@ -59,9 +59,18 @@ export interface PrimaryLink {
 /**
  * @param share what a process without a primary may use of the connection budget
  * @param watchesDatabase false for a child that opens no database
+ * @param standalone the process at the other end of the channel is not a primary of ours
  */
-export function connectToPrimary({ share, watchesDatabase = true }: { share?: Grant; watchesDatabase?: boolean } = {}): PrimaryLink {
-  return process.send && process.channel ? new IpcLink(watchesDatabase) : new LocalLink(share);
+export function connectToPrimary({
+  share,
+  watchesDatabase = true,
+  standalone = false,
+}: {
+  share?: Grant;
+  watchesDatabase?: boolean;
+  standalone?: boolean;
+} = {}): PrimaryLink {
+  return process.send && !standalone ? new IpcLink(watchesDatabase) : new LocalLink(share);
 }
 
 class LocalLink implements PrimaryLink {
@@ -131,7 +140,10 @@ class IpcLink implements PrimaryLink {
         return this.#resets.start(LIMIT_TIMEOUT_MS, (call) => this.#send({ type: 'limit-reset', call, key }));
       },
     };
-    this.bus = { publish: (topic, payload) => this.#publish(topic, payload), subscribe: (topic, handler) => this.#subscribe(topic, handler) };
+    this.bus = {
+      publish: (topic, payload) => this.#publish(topic, payload),
+      subscribe: (topic, handler) => this.#subscribe(topic, handler),
+    };
     this.ops = {
       get: (what, { windowSeconds = 60, openMetrics = false } = {}) =>
         this.#documents.start(OPS_TIMEOUT_MS, (call) => this.#send({ type: 'ops-get', call, what, windowSeconds, openMetrics })),

@@ -3,7 +3,7 @@
  * in a retired total, so counters never fall when a worker is replaced; its gauges are not, since they described the living.
  * A worker that died without its last snapshot loses at most what it counted after its last push, and is counted as lost.
  */
-import { AggregatorRegistry, type Registry } from 'prom-client';
+import { AggregatorRegistry, type Registry, type RegistryContentType } from 'prom-client';
 
 export type MetricValue = { value: number; labels: Record<string, string | number>; metricName?: string; exemplar?: unknown };
 
@@ -19,12 +19,14 @@ export interface MetricSnapshot {
 const isCumulative = ({ type }: MetricSnapshot): boolean => type === 'counter' || type === 'histogram';
 
 /** Sums counters and histogram buckets series by series. Gauges are summed too where their aggregator says so. */
-export function mergeSnapshots(snapshots: readonly (readonly MetricSnapshot[])[]): Registry {
-  const present = snapshots.filter((snapshot) => snapshot.length > 0);
-  return AggregatorRegistry.aggregate(present as unknown as object[]) as Registry;
+export function mergeSnapshots(snapshots: readonly (readonly MetricSnapshot[])[], type?: RegistryContentType): Registry {
+  // The library takes the content type as a second argument; its type declarations do not know that.
+  const aggregate = AggregatorRegistry.aggregate as (metrics: unknown, contentType?: string) => Registry;
+  return aggregate(snapshots, type);
 }
 
-const toSnapshot = async (registry: Registry): Promise<MetricSnapshot[]> => (await registry.getMetricsAsJSON()) as unknown as MetricSnapshot[];
+const toSnapshot = async (registry: Registry): Promise<MetricSnapshot[]> =>
+  (await registry.getMetricsAsJSON()) as unknown as MetricSnapshot[];
 
 export class SnapshotStore {
   readonly #live = new Map<string, Map<string, MetricSnapshot>>();

@@ -280,14 +280,26 @@ export class Supervisor {
     worker.moveTo('ready');
     worker.readyAt = now;
     worker.address = { host, port };
-    log.info('worker ready', { worker: worker.id, kind: worker.kind, slot: worker.slot, worker_pid: worker.pid, boot_ms: Math.round(now - worker.forkedAt) });
+    log.info('worker ready', {
+      worker: worker.id,
+      kind: worker.kind,
+      slot: worker.slot,
+      worker_pid: worker.pid,
+      boot_ms: Math.round(now - worker.forkedAt),
+    });
     if (this.#replacement?.fresh === worker) this.#drain(this.#replacement.old, this.#replacement.reason);
     this.#events.onChange();
   }
 
   /** It caught an error that nobody handled: it drains by itself for a short time, and its slot is free at once. */
   #onCrashing(worker: WorkerHandle, { message, requestId }: { message: string; requestId: string | null }, now: number): void {
-    log.error('worker is crashing', { worker: worker.id, slot: worker.slot, worker_pid: worker.pid, problem: message, request_id: requestId });
+    log.error('worker is crashing', {
+      worker: worker.id,
+      slot: worker.slot,
+      worker_pid: worker.pid,
+      problem: message,
+      request_id: requestId,
+    });
     worker.crashing = true;
     if (worker.state === 'gone' || worker.state === 'draining') return;
     worker.moveTo('draining');
@@ -333,7 +345,10 @@ export class Supervisor {
     if (!planned || code !== 0) this.#lastExit = exit;
     this.#logExit(worker, exit, planned);
     if (this.#phase === 'starting' && worker.kind === 'http')
-      this.#firstDeaths.push({ code: code ?? worker.failure?.code ?? null, message: worker.failure?.message ?? this.#lastWords(worker, code, signal) });
+      this.#firstDeaths.push({
+        code: code ?? worker.failure?.code ?? null,
+        message: worker.failure?.message ?? this.#lastWords(worker, code, signal),
+      });
     if (worker.kind === 'http' && this.#phase === 'running' && worker.killReason !== 'stop' && reason !== 'scale')
       this.#restarts.set(reason, (this.#restarts.get(reason) ?? 0) + 1);
     if (!planned && !worker.crashing && this.#phase !== 'stopping') this.#countUnplannedDeath(worker, now);
@@ -378,9 +393,14 @@ export class Supervisor {
     for (const worker of this.#workers.values()) {
       if (worker.killReason !== null) continue;
       if (worker.state === 'forked' && now - worker.forkedAt > bootTimeoutMs) this.#killFor(worker, 'boot_timeout', bootTimeoutMs);
-      else if (worker.state === 'granted' && now - (worker.grantedAt ?? now) > bootTimeoutMs) this.#killFor(worker, 'boot_timeout', bootTimeoutMs);
+      else if (worker.state === 'granted' && now - (worker.grantedAt ?? now) > bootTimeoutMs)
+        this.#killFor(worker, 'boot_timeout', bootTimeoutMs);
       else if (worker.state === 'draining' && worker.drain && now - worker.drain.since > gracefulTimeoutMs) {
-        log.error('requests outlived the drain', { worker: worker.id, in_flight: worker.report?.in_flight, hanging: worker.report?.hanging });
+        log.error('requests outlived the drain', {
+          worker: worker.id,
+          in_flight: worker.report?.in_flight,
+          hanging: worker.report?.hanging,
+        });
         if (this.#phase === 'stopping') this.#forced = true;
         this.#killFor(worker, 'drain_timeout', gracefulTimeoutMs);
       } else if (worker.helloAt !== null && now - worker.lastCheckinAt > workerTimeoutMs) {
@@ -488,7 +508,13 @@ export class Supervisor {
   }
 
   #replace(old: WorkerHandle, reason: DrainReason): void {
-    log.info('worker is to be replaced', { worker: old.id, slot: old.slot, reason, requests: old.report?.requests_count, rss: old.report?.rss });
+    log.info('worker is to be replaced', {
+      worker: old.id,
+      slot: old.slot,
+      reason,
+      requests: old.report?.requests_count,
+      rss: old.report?.rss,
+    });
     this.#replacement = { old, fresh: this.#spawn('http', old.slot), reason };
   }
 
@@ -502,7 +528,8 @@ export class Supervisor {
       // The old worker was not told to go: it serves on.
       this.#replacement = null;
       log.error('the replacement did not become ready; the old worker serves on', { slot: gone.slot, reason: replacement.reason });
-      if (replacement.reason === 'roll') this.#endRoll('aborted', gone.failure?.message ?? this.#exitsBySlot.get(gone.slot)?.reason ?? null);
+      if (replacement.reason === 'roll')
+        this.#endRoll('aborted', gone.failure?.message ?? this.#exitsBySlot.get(gone.slot)?.reason ?? null);
     }
   }
 

@@ -66,7 +66,14 @@ export class WorkerHandle {
 
   constructor(
     child: Child,
-    { id, kind, slot, now, requestLimit, tail }: { id: string; kind: 'http' | 'jobs'; slot: number; now: number; requestLimit: number; tail: Tail },
+    {
+      id,
+      kind,
+      slot,
+      now,
+      requestLimit,
+      tail,
+    }: { id: string; kind: 'http' | 'jobs'; slot: number; now: number; requestLimit: number; tail: Tail },
     events: HandleEvents,
   ) {
     this.#child = child;

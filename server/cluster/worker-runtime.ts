@@ -110,6 +110,9 @@ async function leave(link: PrimaryLink, whole: boolean): Promise<void> {
   process.exit(EXIT.ok);
 }
 
+/** Told to stop by somebody else's process manager: nobody of ours takes over, so this is a whole stop. */
+export const leaveAlone = (link: PrimaryLink): Promise<void> => leave(link, true);
+
 /** Closes everything and hands the last counts to the primary. */
 async function goodbye(link: PrimaryLink): Promise<void> {
   // The counters of the last answers are fed by listeners of the same event that ended them: let these run first.

@@ -60,7 +60,12 @@ export class DatabaseWatch {
     this.#checkedAt = now();
     // Applied migrations do not go away under a running worker: once none is pending the question is settled.
     if (status === 'up' && pending !== 0) pending = await pendingMigrations().catch(() => null);
-    this.#state = { status, latencyMs: Math.round((this.#checkedAt - started) * 10) / 10, checkedAt: new Date(), pendingMigrations: pending };
+    this.#state = {
+      status,
+      latencyMs: Math.round((this.#checkedAt - started) * 10) / 10,
+      checkedAt: new Date(),
+      pendingMigrations: pending,
+    };
     return this.#state;
   }
 }

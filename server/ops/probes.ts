@@ -3,18 +3,20 @@
  * lives, whatever the database does: restarting a worker would not mend that. `/api/health` is service health for clients,
  * `/ready` tells a balancer whether to send traffic. None of them authenticates, waits for more than 250 ms or names a cause.
  */
+import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Application, RequestHandler, Response } from 'express';
 import { config } from '../../config';
 import type { ClusterFacts } from '../../lib/cluster-ports';
 import { currentContext } from '../../lib/context';
 import { poolStatus } from '../../lib/db';
+import { Unavailable } from '../../lib/errors';
+import { failureBody, successBody } from '../http/envelope';
 import { lifecycle } from '../lifecycle';
 import { checkDatabase, type DatabaseState, databaseState, refreshDatabaseState } from './database-state';
 
 const SERVICE = 'autoshop';
 const INSTANCE_ID = `${hostname()}-${process.ppid}`;
-const RETRY_AFTER_S = 1;
 
 interface ProbeSource {
   facts(): ClusterFacts;
@@ -109,18 +111,15 @@ const version = raw((response) => {
 
 const serviceHealth = raw(async (response) => {
   const { status: db } = await checkDatabase();
-  const id = currentContext()?.requestId ?? null;
-  const meta = { request_id: id };
+  const requestId = currentContext()?.requestId ?? randomUUID();
+  response.type('application/json');
   if (db === 'down') {
-    const message = 'Database connection failed';
-    response
-      .status(503)
-      .set('Retry-After', String(RETRY_AFTER_S))
-      .json({ ok: false, data: null, error: { code: 'unavailable', message }, message, correlation_id: id, meta, retry_after: RETRY_AFTER_S });
+    const refusal = new Unavailable('database', { message: 'Database connection failed' });
+    response.status(refusal.status).set(refusal.headers ?? {});
+    response.send(failureBody(refusal, requestId));
     return;
   }
-  const payload = { status: 'ok', db, mode: 'database' };
-  response.json({ ok: true, data: payload, error: null, correlation_id: id, meta, ...payload });
+  response.send(successBody({ data: { status: 'ok', db, mode: 'database' }, requestId, mirror: { kind: 'all' } }));
 });
 
 /** Mounts all probes; call it before authentication, tenancy, limits and body parsing. */

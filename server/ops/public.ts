@@ -22,9 +22,11 @@ const answer = (what: 'stats' | 'metrics') => async (request: Request, response:
     return;
   }
   const openMetrics = (request.get('accept') ?? '').includes('application/openmetrics-text');
-  const document = await source.get(what, { windowSeconds: windowSeconds(request.query['window']), openMetrics }).catch((error: unknown) => {
-    throw new Unavailable('primary', { cause: error });
-  });
+  const document = await source
+    .get(what, { windowSeconds: windowSeconds(request.query['window']), openMetrics })
+    .catch((error: unknown) => {
+      throw new Unavailable('primary', { cause: error });
+    });
   response.status(document.status).set('Content-Type', document.contentType).set('Cache-Control', 'no-store').send(document.body);
 };
 

@@ -10,7 +10,16 @@ const word = z.string();
 const at = z.iso.datetime();
 
 const percentiles = { p50: nullable(number), p95: nullable(number), p99: nullable(number) };
-const pool = z.object({ min: number, max: number, size: number, idle: number, busy: number, waiting: number, waiting_max: number, utilization: number });
+const pool = z.object({
+  min: number,
+  max: number,
+  size: number,
+  idle: number,
+  busy: number,
+  waiting: number,
+  waiting_max: number,
+  utilization: number,
+});
 const lastExit = z.object({
   pid: number,
   slot: number,

@@ -64,7 +64,10 @@ export function above({ bounds, counts }: Distribution, bound: number): number {
 
 /** prom-client's flat values of one histogram, of several processes, to one distribution for each set of labels. */
 export function distributionsOf(values: Iterable<MetricValue>): Series {
-  const building = new Map<string, { labels: Record<string, string | number>; cumulative: Map<number, number>; sum: number; count: number }>();
+  const building = new Map<
+    string,
+    { labels: Record<string, string | number>; cumulative: Map<number, number>; sum: number; count: number }
+  >();
   for (const { labels: all, value, metricName = '' } of values) {
     const { le, ...labels } = all;
     const key = Object.keys(labels)
@@ -82,7 +85,9 @@ export function distributionsOf(values: Iterable<MetricValue>): Series {
   const series: Series = new Map();
   for (const [key, { labels, cumulative, sum, count }] of building) {
     const bounds = [...cumulative.keys()].sort((a, b) => a - b);
-    const counts = bounds.map((bound, index) => (cumulative.get(bound) ?? 0) - (index === 0 ? 0 : (cumulative.get(bounds[index - 1] ?? 0) ?? 0)));
+    const counts = bounds.map(
+      (bound, index) => (cumulative.get(bound) ?? 0) - (index === 0 ? 0 : (cumulative.get(bounds[index - 1] ?? 0) ?? 0)),
+    );
     series.set(key, { labels, bounds, counts, sum, count });
   }
   return series;
@@ -121,7 +126,11 @@ export class Windows {
   #frames: Frame[];
   #current: Frame | undefined;
 
-  constructor(store: SnapshotStore, { histograms, counters }: { histograms: readonly string[]; counters: readonly string[] }, now = () => performance.now()) {
+  constructor(
+    store: SnapshotStore,
+    { histograms, counters }: { histograms: readonly string[]; counters: readonly string[] },
+    now = () => performance.now(),
+  ) {
     this.#store = store;
     this.#histograms = histograms;
     this.#counters = counters;

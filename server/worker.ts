@@ -1,0 +1,20 @@
+/**
+ * The process that the primary forks for each slot: the worker runtime with the application in it, and the cluster-wide
+ * services handed to the code that uses them.
+ */
+import { setLimitBackend } from '../lib/rate-limit';
+import { setRevocationBus } from '../lib/revocation';
+import type { PrimaryLink } from './cluster/link';
+import { runWorker } from './cluster/worker-runtime';
+import { type AppOptions, createApp } from './http/app';
+
+export function installClusterServices(link: PrimaryLink): void {
+  setLimitBackend(link.limits);
+  setRevocationBus(link.bus);
+}
+
+/** @param options of the application; tests add routes that misbehave */
+export const startWorker = (options: AppOptions = {}): Promise<void> =>
+  runWorker({ createListener: () => createApp(options), install: installClusterServices });
+
+if (require.main === module) void startWorker();
