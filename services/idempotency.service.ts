@@ -8,6 +8,7 @@ import { tenant } from '../lib/context';
 import { inTransaction, query } from '../lib/db';
 import { translateDatabaseError } from '../lib/db-errors';
 import { AppError, Conflict, IdempotencyKeyReuse } from '../lib/errors';
+import { log } from '../lib/log';
 
 export interface IdempotentCall {
   /** Who calls, for example `staff:<id>`. */
@@ -65,11 +66,16 @@ export async function runOnce(
 
 const isStorable = ({ status, code }: AppError): boolean => status >= 400 && status < 500 && !TRANSIENT.has(status) && !OWN_CODES.has(code);
 
-function remember(call: IdempotentCall, reply: StoredReply): Promise<void> {
-  return inTransaction(async () => {
-    await lock(call);
-    if (!(await find(call))) await store(call, reply);
-  });
+/** Losing the race against a repetition costs nothing: that one stores what it finds. The caller gets its refusal either way. */
+async function remember(call: IdempotentCall, reply: StoredReply): Promise<void> {
+  try {
+    await inTransaction(async () => {
+      await lock(call);
+      if (!(await find(call))) await store(call, reply);
+    });
+  } catch (error) {
+    log.warn('refusal not stored under its idempotency key', { route: call.route, error });
+  }
 }
 
 /** One call at a time for each key, without making the second one wait. */

@@ -191,10 +191,13 @@ async function answer(req: Request, res: Response, { served, actor, tenant, time
     const { reply, status } = await runOnce(
       { actor: callerOf(actor, req), method: req.method, route: endpoint.id, key, bodyHash: fingerprintOf(req.originalUrl, sent.raw) },
       async () => storable(render(served, await handle(), req.state.id)),
-      (refusal) => ({ status: refusal.status, headers: { ...refusal.headers }, body: failureBody(refusal, req.state.id) }),
+      (refusal) => {
+        res.setHeader(IDEMPOTENCY_STATUS, 'stored');
+        return { status: refusal.status, headers: { ...refusal.headers }, body: failureBody(refusal, req.state.id) };
+      },
     );
     if (isOver(res)) return;
-    res.setHeader('X-Idempotency-Status', status);
+    res.setHeader(IDEMPOTENCY_STATUS, status);
     const { etag, ...headers } = reply.headers;
     transmit(
       req,
@@ -243,6 +246,7 @@ function unread(req: Request, res: Response, { body }: Served): Body {
   return NO_BODY;
 }
 
+const IDEMPOTENCY_STATUS = 'X-Idempotency-Status';
 const KEY_MAX = 200;
 
 function idempotencyKey({ headers }: Request): string | undefined {

@@ -42,6 +42,9 @@ export const headerGuards: Guards = {
   resolveTenant: async (_req, { actor }) => ({ tenant: TENANT, actor }),
 };
 
+/** A JSON body as tests look at it: any key, and an error to read from. */
+export type Body = Record<string, unknown> & { error: { code: string; message: string; details?: Record<string, string> } };
+
 export interface ChainServer {
   url: string;
   fetch: (path: string, init?: RequestInit) => Promise<Response>;

@@ -1,8 +1,8 @@
 import { connect } from 'node:net';
 import { z } from 'zod';
 import { Conflict, PreconditionFailed, Unavailable } from '../../../lib/errors';
-import { endpoint, type Endpoint, JsonText, Reply, StreamReply } from '../../../routes/endpoint';
-import { type ChainServer, startChain } from '../../support/http';
+import { type Endpoint, endpoint, JsonText, Reply, StreamReply } from '../../../routes/endpoint';
+import { type Body, type ChainServer, startChain } from '../../support/http';
 
 const Item = z.object({ id: z.number(), name: z.string() });
 
@@ -218,7 +218,7 @@ const call = async (path: string, init?: RequestInit) => {
     status: response.status,
     headers: response.headers,
     text,
-    body: (text.startsWith('{') ? JSON.parse(text) : undefined) as Record<string, any>,
+    body: (text.startsWith('{') ? JSON.parse(text) : undefined) as Body,
   };
 };
 const post = (path: string, body: unknown, headers: Record<string, string> = {}) =>
