@@ -52,11 +52,9 @@ async function main(): Promise<number> {
   const reports: Report[] = [];
   try {
     const workers = Math.max(2, availableParallelism() - 1);
-    reports.push(
-      await runJest('parallel', [`--maxWorkers=${workers}`, '--selectProjects', ...PARALLEL, '--'], environment, cluster.folder),
-    );
+    reports.push(await runJest('parallel', ['--selectProjects', ...PARALLEL, `--maxWorkers=${workers}`], environment, cluster.folder));
     if (!interrupted)
-      reports.push(await runJest('serial', ['--runInBand', '--selectProjects', ...ONE_AT_A_TIME, '--'], environment, cluster.folder));
+      reports.push(await runJest('serial', ['--selectProjects', ...ONE_AT_A_TIME, '--runInBand'], environment, cluster.folder));
   } finally {
     await stop();
   }

@@ -15,7 +15,6 @@ import {
   constants,
   existsSync,
   mkdirSync,
-  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -26,7 +25,8 @@ import { createServer } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { choosePostgresProcess, type PostgresProcess, packagedBinaries, type RunAs } from './postgres-process';
-import { findPostmaster, isAlive, isTaken, readPostmasterPid, startMark } from './postmaster';
+import { lock, register, users } from './postgres-users';
+import { answers, findPostmaster, isAlive, isTaken, readPostmasterPid } from './postmaster';
 
 const DATABASE = 'autoshop';
 const OWNER = 'autoshop_owner';
@@ -334,9 +334,9 @@ async function waitUntilReady(dataDir: string): Promise<Running | undefined> {
   const deadline = Date.now() + START_TIMEOUT_S * 1000;
   for (;;) {
     const running = findPostmaster(dataDir);
-    if (!running || running.status === 'ready') return running;
-    if (Date.now() > deadline)
-      throw new Error(`The embedded PostgreSQL (pid ${running.pid}) is still ${running.status} after ${START_TIMEOUT_S} s`);
+    // A killed server stays in the process table for a moment, so only an answer counts.
+    if (!running || (running.status === 'ready' && (await answers(running.port)))) return running;
+    if (Date.now() > deadline) throw new Error(`The embedded PostgreSQL (pid ${running.pid}) is ${running.status} and gives no answer`);
     await delay(POLL_MS);
   }
 }
@@ -356,58 +356,11 @@ async function stopServer(dataDir: string, signal: 'SIGINT' | 'SIGQUIT'): Promis
   if (!running) return;
   process.kill(running.pid, signal);
   const deadline = Date.now() + STOP_TIMEOUT_MS;
-  while (findPostmaster(dataDir)?.pid === running.pid) {
+  while (isAlive(running.pid)) {
     if (Date.now() > deadline)
       throw new Error(`The embedded PostgreSQL (pid ${running.pid}) did not stop within ${STOP_TIMEOUT_MS / 1000} s`);
     await delay(POLL_MS);
   }
-}
-
-/** One starts or stops at a time. A lock of a dead process is taken over. */
-async function lock(home: string): Promise<() => void> {
-  const path = join(home, 'lock');
-  const deadline = Date.now() + 2 * START_TIMEOUT_S * 1000;
-  for (;;) {
-    try {
-      writeFileSync(path, `${process.pid} ${startMark(process.pid)}`, { flag: 'wx', mode: 0o600 });
-      return () => rmSync(path, { force: true });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    }
-    const holder = existsSync(path) ? readFileSync(path, 'utf8') : '';
-    // An empty file is a lock whose holder has not written its number yet.
-    if (holder && !isSameProcess(holder)) rmSync(path, { force: true });
-    if (Date.now() > deadline)
-      throw new Error(`Process ${holder} has been starting or stopping the embedded PostgreSQL for too long; see ${path}`);
-    await delay(POLL_MS);
-  }
-}
-
-let registrations = 0;
-
-/** Enters this process as a user of the server; the result takes the entry back. */
-function register(home: string): () => void {
-  const path = join(home, 'users', `${process.pid}-${++registrations}`);
-  writeFileSync(path, `${process.pid} ${startMark(process.pid)}`);
-  return () => rmSync(path, { force: true });
-}
-
-/** Live processes that use the server, after forgetting the dead. */
-function users(home: string): number[] {
-  const folder = join(home, 'users');
-  const live: number[] = [];
-  for (const name of readdirSync(folder)) {
-    const path = join(folder, name);
-    if (isSameProcess(readFileSync(path, 'utf8'))) live.push(Number.parseInt(name, 10));
-    else rmSync(path, { force: true });
-  }
-  return live;
-}
-
-/** Is the process that wrote `<pid> <start mark>` still the one with that number? */
-function isSameProcess(note: string): boolean {
-  const [pid, mark = ''] = note.split(' ');
-  return isAlive(Number(pid)) && startMark(Number(pid)) === mark;
 }
 
 function rotateLog(path: string): void {

@@ -4,6 +4,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { basename, join } from 'node:path';
 
 export interface Postmaster {
@@ -38,6 +39,24 @@ export function findPostmaster(dataDir: string): Postmaster | undefined {
   const command = commandLine(noted.pid);
   const isServer = command === undefined || (basename(command[0] ?? '') === 'postgres' && command.includes(dataDir));
   return isServer ? noted : undefined;
+}
+
+const ANSWER_TIMEOUT_MS = 1_000;
+/** The protocol's question whether TLS is spoken here: length 8, then the request's number. Every server answers it with one byte. */
+const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);
+
+/** True when a PostgreSQL server answers on this port of the loopback address. */
+export function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: '127.0.0.1', port, timeout: ANSWER_TIMEOUT_MS });
+    const finish = (answered: boolean): void => {
+      socket.destroy();
+      resolve(answered);
+    };
+    socket.once('connect', () => socket.write(SSL_REQUEST));
+    socket.once('data', (bytes) => finish(/^[NS]/.test(bytes.toString('latin1'))));
+    for (const event of ['error', 'end', 'timeout']) socket.once(event, () => finish(false));
+  });
 }
 
 /** True while this number is taken, even if only by an ended process whose parent has not asked for it yet. */

@@ -4,7 +4,7 @@
  * among their predecessors' rows: those are other tenants' rows, as in production.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { TestEnvironment } from 'jest-environment-node';
@@ -55,7 +55,8 @@ export default class ServiceEnvironment extends TestEnvironment {
     const worker = process.env['JEST_WORKER_ID'] ?? '1';
     const name = `autoshop_${cluster.runId}_w${worker}`;
     const dataDir = join(cluster.folder, `data-${worker}`);
-    mkdirSync(dataDir, { recursive: true });
+    // Not recursive: when the run's folder is gone, its end has begun.
+    if (!existsSync(dataDir)) mkdirSync(dataDir);
     env['DATA_DIR'] = dataDir;
     if (this.#options.database !== 'own') return;
     await copyTemplate(cluster, name);
