@@ -9,12 +9,6 @@ export type { Config } from './load';
 /** sysexits.h EX_CONFIG: what the operator must repair before another start can work. */
 const EXIT_CONFIG = 78;
 
-/** This process's environment for a child, with what the parent decided for it on top. */
-export const childEnvironment = (decided: Readonly<Record<string, string>>): Record<string, string | undefined> => ({
-  ...process.env,
-  ...decided,
-});
-
 function readOrExit(): Config {
   try {
     return loadConfig(withEnvFile(process.env));

@@ -28,7 +28,8 @@ if (status !== 0) {
 
 try {
   // Not an import: the configuration is read when the module loads, and it has to see what was decided above.
-  require('../server/index');
+  const { main } = require('../server/index') as typeof import('../server/index.js');
+  void main();
 } catch (error) {
   console.error(error);
   process.exit(EXIT_LOAD);

@@ -15,7 +15,8 @@ export const SCRIPTS = {
   seed: compiled('..', 'scripts', 'seed.js'),
 };
 
-async function main(): Promise<void> {
+/** For launchers that prepare the environment first; see `scripts/start-production.ts`. */
+export async function main(): Promise<void> {
   if (cluster.isPrimary) {
     await new Primary({ scripts: SCRIPTS }).start();
     return;

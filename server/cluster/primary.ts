@@ -48,6 +48,8 @@ const SECOND_MS = 1_000;
 const MINUTE_MS = 60_000;
 /** A forced stop still ends the embedded database, but does not wait for it for long. */
 const FORCED_DATABASE_STOP_MS = 1_500;
+/** `npm start` passes on the Ctrl-C that the terminal has sent to us already: one press, two signals, and only one is meant. */
+const SIGNAL_ECHO_MS = 500;
 
 export class Primary {
   readonly #options: PrimaryOptions;
@@ -67,6 +69,7 @@ export class Primary {
   #embedded: Embedded | null = null;
   #ops: OpsListener | null = null;
   #stopping = false;
+  #stopAskedAt = 0;
   #forked = false;
   #exiting = false;
 
@@ -307,10 +310,11 @@ export class Primary {
 
   async #stop(signal: string): Promise<void> {
     if (this.#stopping) {
-      this.#stopNow(signal);
+      if (performance.now() - this.#stopAskedAt >= SIGNAL_ECHO_MS) this.#stopNow(signal);
       return;
     }
     this.#stopping = true;
+    this.#stopAskedAt = performance.now();
     log.info('stopping', { signal, prestop_delay: config.PRESTOP_DELAY, graceful_timeout: config.GRACEFUL_TIMEOUT });
     this.#steps.cancel();
     this.#broadcastFacts();
