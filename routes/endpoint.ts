@@ -21,6 +21,8 @@ export interface RequestFacts {
   header(name: string): string | undefined;
   /** The opaque version of If-Match without `W/` and quotes, `*` for any, null when the header is absent. */
   readonly ifMatch: string | null;
+  /** End of the caller's access token in Unix seconds; null when anonymous. */
+  readonly accessExpiresAt: number | null;
 }
 
 export interface Cookie {

@@ -26,6 +26,8 @@ export class RequestState {
   code: string | undefined;
   /** Methods that other endpoints of this path understand; empty for an unknown path. */
   readonly allowed: string[] = [];
+  /** End of the access token that was accepted, Unix seconds. */
+  accessExpiresAt: number | null = null;
   /** Key of the limiter that is about to be asked. */
   limitKey = '';
 
@@ -102,6 +104,9 @@ export class Facts implements RequestFacts {
   header(name: string): string | undefined {
     const value = this.#req.headers[name];
     return Array.isArray(value) ? value.join(', ') : value;
+  }
+  get accessExpiresAt(): number | null {
+    return this.#req.state.accessExpiresAt;
   }
   get ifMatch(): string | null {
     const value = this.#req.headers['if-match'];

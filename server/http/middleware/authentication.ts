@@ -6,12 +6,12 @@
  * cookie is rotated here, the request goes on as that actor, and the new cookies leave with its answer.
  */
 import type { Request, Response } from 'express';
-import { config } from '../../../config';
 import { type Actor, ANONYMOUS } from '../../../lib/context';
 import type { AppError } from '../../../lib/errors';
-import { accessCookie, REFRESH_COOKIE, refreshCookie, type SessionCookie } from '../../../lib/session-cookies';
+import { accessCookie, REFRESH_COOKIE, refreshCookie } from '../../../lib/session-cookies';
 import { actorOf, renewSession, type Session, sessionRole, unsafeFindSession } from '../../../services/sessions.service';
 import { cookiesOf } from '../request-state';
+import { setCookies } from '../send';
 import { type Carrier, carrierOf, invalidToken, verifyToken } from './passport';
 
 export interface Authentication {
@@ -50,13 +50,14 @@ export async function authenticate(req: Request, res: Response): Promise<Authent
   }
   const session = await unsafeFindSession(claims.sid, claims.tenant_id);
   if (session?.actorId !== claims.sub) return nobody(invalidToken());
-  return signedIn(session, carrier.via, claims.exp) ?? nobody(invalidToken());
+  return signedIn(req, session, { via: carrier.via, expiresAt: claims.exp }) ?? nobody(invalidToken());
 }
 
 /** Null for staff who are no longer member of any tenant. */
-function signedIn(session: Session, via: Carrier['via'], expiresAt: number): Authentication | null {
+function signedIn(req: Request, session: Session, { via, expiresAt }: { via: Carrier['via']; expiresAt: number }): Authentication | null {
   const role = sessionRole(session);
   if (!role) return null;
+  req.state.accessExpiresAt = expiresAt;
   return { actor: actorOf(session, role), via, sessionTenantId: session.tenantId, failure: null, expiresAt, session };
 }
 
@@ -65,11 +66,6 @@ async function renew(req: Request, res: Response): Promise<Authentication | null
   if (!refreshToken || NO_RENEWAL.test(req.path)) return null;
   const renewal = await renewSession(refreshToken);
   if (!renewal) return null;
-  setCookie(res, accessCookie(renewal.access.token));
-  setCookie(res, refreshCookie(renewal.refreshToken));
-  return signedIn(renewal.session, 'cookie', renewal.access.expiresAt);
-}
-
-function setCookie(res: Response, { name, value, maxAgeSeconds, httpOnly }: SessionCookie): void {
-  res.cookie(name, value, { httpOnly, sameSite: 'lax', path: '/', secure: config.secureCookies, maxAge: maxAgeSeconds * 1000 });
+  setCookies(res, [accessCookie(renewal.access.token), refreshCookie(renewal.refreshToken)]);
+  return signedIn(req, renewal.session, { via: 'cookie', expiresAt: renewal.access.expiresAt });
 }
