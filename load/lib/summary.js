@@ -6,9 +6,10 @@ const ms = (value) => (value === undefined ? '-' : value.toFixed(1));
 /**
  * @param data what k6 hands to handleSummary
  * @param served rows with a recipe
+ * @param factor what the times of the limits were multiplied by
  * @param notServed rows without one: named, so that a gap is not mistaken for a success
  */
-export function table(data, served, notServed) {
+export function table(data, served, notServed, factor = 1) {
   const metric = (name, row) => data.metrics[`${name}{row:${row}}`];
   const lines = served.map(({ row, p95, p99 }) => {
     const duration = metric('http_req_duration', row);
@@ -19,8 +20,8 @@ export function table(data, served, notServed) {
     return [
       row,
       String(count),
-      `${ms(duration?.values['p(95)'])} / ${p95}`,
-      `${ms(duration?.values['p(99)'])} / ${p99}`,
+      `${ms(duration?.values['p(95)'])} / ${p95 * factor}`,
+      `${ms(duration?.values['p(99)'])} / ${p99 * factor}`,
       // For a Rate, k6 counts what was true (an error) as `passes`.
       String(errors?.values.passes ?? 0),
       passed ? 'ok' : 'FAILED',

@@ -68,6 +68,7 @@ test('rowThresholds › every served row is held to its own limits, samples and 
     'row_errors{row:GET /api/vehicles/:id}': ['rate<0.005'],
     'http_req_duration{kind:row}': ['p(95)<300', 'p(99)<800'],
   });
+  expect(evaluate(expression, { factor: 3 })).toMatchObject({ 'http_req_duration{row:GET /api/vehicles/:id}': ['p(95)<360', 'p(99)<600'] });
 });
 
 test('weightedPicker › evenly spread draws › each row in proportion to its weight', () => {
