@@ -17,6 +17,7 @@ export class Breaker {
   readonly #options: BreakerOptions;
   #young: number[] = [];
   #open = false;
+  #openedAt = 0;
   #nextTrialAt = 0;
 
   constructor(options: Partial<BreakerOptions> = {}) {
@@ -43,6 +44,7 @@ export class Breaker {
     this.#young.push(now);
     if (this.#open || this.deathsInWindow(now) < this.#options.deaths) return false;
     this.#open = true;
+    this.#openedAt = now;
     this.#nextTrialAt = now + this.#options.trialMs;
     return true;
   }
@@ -55,9 +57,12 @@ export class Breaker {
     return true;
   }
 
-  /** A worker is ready and this old. Returns true when it closed the breaker. */
-  onHealthy(ageMs: number): boolean {
-    if (!this.#open || ageMs < this.#options.youngMs) return false;
+  /**
+   * A worker is ready since `readyAt`. Returns true when it closed the breaker: only one that came after the breaker opened
+   * can show that the trouble is over.
+   */
+  onHealthy(now: number, readyAt: number): boolean {
+    if (!this.#open || readyAt < this.#openedAt || now - readyAt < this.#options.youngMs) return false;
     this.reset();
     return true;
   }

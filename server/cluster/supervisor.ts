@@ -174,7 +174,7 @@ export class Supervisor {
     if (this.#phase === 'starting') this.#concludeStart(now);
     if (this.#phase !== 'running') return;
     for (const worker of this.workers)
-      if (worker.state === 'ready' && worker.readyAt !== null && this.breaker.onHealthy(now - worker.readyAt))
+      if (worker.state === 'ready' && worker.readyAt !== null && this.breaker.onHealthy(now, worker.readyAt))
         log.info('breaker closed: a worker has lived long enough', { slot: worker.slot });
     this.#fillSlots(now);
     this.#keepJobs(now);

@@ -125,8 +125,8 @@ const serviceHealth = raw(async (response) => {
 /** Mounts all probes; call it before authentication, tenancy, limits and body parsing. */
 export function mountProbes(app: Application): void {
   app.get('/health', health);
-  app.get(['/health/live', '/healthz'], alive);
+  for (const path of ['/health/live', '/healthz']) app.get(path, alive);
   app.get('/api/health', serviceHealth);
-  app.get(['/ready', '/readyz'], ready);
+  for (const path of ['/ready', '/readyz']) app.get(path, ready);
   app.get('/version', version);
 }

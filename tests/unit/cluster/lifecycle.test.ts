@@ -1,0 +1,144 @@
+import { Agent, createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Lifecycle } from '../../../server/lifecycle';
+
+jest.mock('../../../lib/log', () => ({ log: { info: jest.fn(), warn: jest.fn(), error: jest.fn() } }));
+
+let server: Server;
+let lifecycle: Lifecycle;
+let port: number;
+let waiting: { answer: () => void; response: ServerResponse }[];
+
+beforeEach(async () => {
+  waiting = [];
+  lifecycle = new Lifecycle();
+  server = createServer((incoming: IncomingMessage, response) => {
+    if (incoming.url === '/wait') waiting.push({ answer: () => response.end('late'), response });
+    else response.end('ok');
+  });
+  lifecycle.attach(server);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  port = (server.address() as AddressInfo).port;
+});
+
+afterEach(() => {
+  server.closeAllConnections();
+  server.close();
+});
+
+const get = (path: string, agent?: Agent): Promise<{ body: string; connection: string | undefined }> =>
+  new Promise((resolve, reject) => {
+    const sent = request({ port, host: '127.0.0.1', path, agent: agent ?? false }, (response) => {
+      let body = '';
+      response.on('data', (chunk: Buffer) => {
+        body += chunk.toString();
+      });
+      response.on('end', () => resolve({ body, connection: response.headers.connection }));
+      response.on('error', reject);
+    });
+    sent.on('error', reject);
+    sent.end();
+  });
+
+const until = async (what: () => boolean): Promise<void> => {
+  for (let tries = 0; !what(); tries += 1) {
+    if (tries > 500) throw new Error('never happened');
+    await delay(5);
+  }
+};
+
+describe('counting', () => {
+  test('requests › in flight while they are worked on, finished afterwards, the maximum once', async () => {
+    const [one, two] = [get('/wait'), get('/wait')];
+    await until(() => waiting.length === 2);
+    expect(lifecycle.inFlight).toBe(2);
+    lifecycle.describe(waiting[0]?.response as ServerResponse, { requestId: 'r1', route: 'slow' });
+    expect(lifecycle.longest(5)[0]).toMatchObject({ id: 'r1', route: 'slow' });
+    expect(lifecycle.longest(1)).toHaveLength(1);
+    for (const { answer } of waiting) answer();
+    await Promise.all([one, two]);
+    await until(() => lifecycle.inFlight === 0);
+    expect(lifecycle.finished).toBe(2);
+    expect(lifecycle.takeInFlightMax()).toBe(2);
+    expect(lifecycle.takeInFlightMax()).toBe(0);
+  });
+});
+
+describe('lame duck', () => {
+  test('a request in flight › is answered with Connection: close; new connections are refused; then done', async () => {
+    const agent = new Agent({ keepAlive: true });
+    const late = get('/wait', agent);
+    await until(() => waiting.length === 1);
+    const drained = lifecycle.lameDuck({ idleGraceMs: 10_000 });
+    expect(lifecycle.draining).toBe(true);
+    await until(() => !server.listening);
+    await expect(get('/')).rejects.toThrow('ECONNREFUSED');
+    waiting[0]?.answer();
+    expect(await late).toEqual({ body: 'late', connection: 'close' });
+    expect(await drained).toBe(true);
+    agent.destroy();
+  });
+
+  test('an idle keep-alive connection › is not closed, its next request is still answered', async () => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    expect((await get('/', agent)).connection).toBe('keep-alive');
+    const drained = lifecycle.lameDuck({ idleGraceMs: 10_000 });
+    await delay(200);
+    expect(await get('/', agent)).toEqual({ body: 'ok', connection: 'close' });
+    expect(await drained).toBe(true);
+    agent.destroy();
+  });
+
+  test('a silent connection › is ended after the grace, not before', async () => {
+    const socket = connect(port, '127.0.0.1');
+    const ended = new Promise<number>((resolve) => socket.once('end', () => resolve(performance.now())));
+    await until(() => lifecycle.connections.live === 1);
+    const began = performance.now();
+    const drained = lifecycle.lameDuck({ idleGraceMs: 400, silentMs: 100 });
+    expect((await ended) - began).toBeGreaterThanOrEqual(395);
+    expect(await drained).toBe(true);
+    socket.destroy();
+  });
+
+  test('a request that never ends › gives up at the limit', async () => {
+    const never = get('/wait').catch(() => 'cut');
+    await until(() => waiting.length === 1);
+    expect(await lifecycle.lameDuck({ idleGraceMs: 0, limitMs: 150 })).toBe(false);
+    waiting[0]?.response.destroy();
+    expect(await never).toBe('cut');
+  });
+
+  test('half a request on an idle connection › may still become whole', async () => {
+    const socket = connect(port, '127.0.0.1');
+    await until(() => lifecycle.connections.live === 1);
+    socket.write('GET / HTTP/1.1\r\nHost: x\r\n');
+    await delay(50);
+    const drained = lifecycle.lameDuck({ idleGraceMs: 0, silentMs: 50 });
+    await delay(300);
+    let answer = '';
+    socket.on('data', (chunk: Buffer) => {
+      answer += chunk.toString();
+    });
+    socket.write('\r\n');
+    await new Promise((resolve) => socket.once('end', resolve));
+    expect(answer).toContain('200 OK');
+    expect(answer.toLowerCase()).toContain('connection: close');
+    expect(await drained).toBe(true);
+  });
+});
+
+describe('shutdown', () => {
+  test('closers › last registered first; a failing and a hanging one do not keep the others', async () => {
+    const order: string[] = [];
+    lifecycle.onShutdown('database', () => order.push('database'));
+    lifecycle.onShutdown('hangs', () => new Promise(() => order.push('hangs')), 20);
+    lifecycle.onShutdown('fails', () => {
+      order.push('fails');
+      throw new Error('no');
+    });
+    await lifecycle.shutdown();
+    await lifecycle.shutdown();
+    expect(order).toEqual(['fails', 'hangs', 'database']);
+  });
+});

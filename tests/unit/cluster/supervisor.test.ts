@@ -1,0 +1,438 @@
+import { EventEmitter } from 'node:events';
+import type { FromChild, Report, ToChild } from '../../../server/cluster/messages';
+import { Supervisor, type SupervisorOptions } from '../../../server/cluster/supervisor';
+import type { Child } from '../../../server/cluster/worker-handle';
+
+jest.mock('../../../lib/log', () => ({ log: { info: jest.fn(), warn: jest.fn(), error: jest.fn() } }));
+
+const REPORT: Report = {
+  requests_count: 0,
+  errors_5xx: 0,
+  in_flight: 0,
+  in_flight_max: 0,
+  oldest_request: null,
+  hanging: [],
+  live_connections: 0,
+  idle_connections: 0,
+  max_ms: 0,
+  elu: 0,
+  lag_p50: 0,
+  lag_p99: 0,
+  lag_max: 0,
+  cpu_s: 0,
+  rss: 0,
+  heap_used: 0,
+  heap_total: 0,
+  heap_limit: 0,
+  fds: null,
+  gc: { pauses: 0, total_ms: 0, pause_p99: 0 },
+  pool: null,
+  db: null,
+  recent: { slow_requests: [], slow_queries: [], errors: [] },
+};
+
+let nextPid = 100;
+
+/** A process that does what the test says and remembers what it was told. */
+class FakeChild extends EventEmitter {
+  readonly pid = nextPid++;
+  readonly sent: ToChild[] = [];
+  connected = true;
+  killedWith: string | null = null;
+
+  send(message: ToChild, done?: (error: Error | null) => void): boolean {
+    this.sent.push(message);
+    done?.(null);
+    return true;
+  }
+
+  kill(signal: NodeJS.Signals): boolean {
+    this.killedWith ??= signal;
+    return true;
+  }
+
+  says(message: FromChild): void {
+    this.emit('message', message);
+  }
+
+  hello(): void {
+    this.says({ type: 'hello', pid: this.pid, version: 'test' });
+  }
+
+  becomesReady(): void {
+    this.hello();
+    this.says({ type: 'ready', host: '0.0.0.0', port: 3001 });
+  }
+
+  reports(report: Partial<Report> = {}): void {
+    this.says({ type: 'report', report: { ...REPORT, ...report }, metrics: [] });
+  }
+
+  exits(code: number | null, signal: NodeJS.Signals | null = null): void {
+    this.connected = false;
+    this.emit('disconnect');
+    this.emit('exit', code, signal);
+  }
+
+  got(type: ToChild['type']): ToChild | undefined {
+    return this.sent.find((message) => message.type === type);
+  }
+}
+
+interface World {
+  supervisor: Supervisor;
+  children: FakeChild[];
+  happened: string[];
+  /** Moves the clock in steps of 100 ms, ticking; living children report each second unless `silent`. */
+  pass(ms: number, silent?: readonly FakeChild[]): void;
+  latest(): FakeChild;
+}
+
+function world(options: Partial<SupervisorOptions> = {}): World {
+  let now = 0;
+  const children: FakeChild[] = [];
+  const happened: string[] = [];
+  const gone = new Set<FakeChild>();
+  const supervisor = new Supervisor(
+    {
+      workers: 2,
+      poolMin: 5,
+      poolMax: 20,
+      jobs: false,
+      bootTimeoutMs: 30_000,
+      workerTimeoutMs: 30_000,
+      gracefulTimeoutMs: 30_000,
+      maxRequests: 1000,
+      maxRequestsJitter: 100,
+      maxRssBytes: 0,
+      now: () => now,
+      random: () => 0.5,
+      spawn: (kind) => {
+        const child = new FakeChild();
+        child.once('exit', () => gone.add(child));
+        children.push(child);
+        happened.push(`fork ${kind}`);
+        return child as unknown as Child;
+      },
+      ...options,
+    },
+    {
+      onChange: () => undefined,
+      onStarted: () => happened.push('started'),
+      onStartFailed: (code, message) => happened.push(`failed ${code}: ${message}`),
+      onMessage: () => undefined,
+      onSettled: () => undefined,
+      onStopped: (forced) => happened.push(`stopped${forced ? ' forced' : ''}`),
+    },
+  );
+  return {
+    supervisor,
+    children,
+    happened,
+    latest: () => children.at(-1) as FakeChild,
+    pass: (ms, silent = []) => {
+      for (const end = now + ms; now < end; now += 100) {
+        if (now % 1000 === 0)
+          for (const child of children)
+            if (!gone.has(child) && !silent.includes(child) && child.got('grant')) child.emit('message', { type: 'bus-ack', delivery: 0 });
+        supervisor.tick();
+      }
+      supervisor.tick();
+    },
+  };
+}
+
+function running(options: Partial<SupervisorOptions> = {}): World & { first: FakeChild; second: FakeChild } {
+  const made = world(options);
+  made.supervisor.start();
+  for (const child of [...made.children]) child.becomesReady();
+  made.supervisor.tick();
+  const [first, second] = made.children as [FakeChild, FakeChild];
+  return { ...made, first, second };
+}
+
+describe('start', () => {
+  test('hello › a grant whose sum with a replacement stays in the budget; all ready › started', () => {
+    const { supervisor, children, happened } = world({ jobs: true });
+    supervisor.start();
+    expect(children).toHaveLength(2);
+    for (const child of children) child.hello();
+    expect(children.map((child) => child.got('grant'))).toEqual([
+      { type: 'grant', poolMin: 3, poolMax: 6, slot: 1 },
+      { type: 'grant', poolMin: 2, poolMax: 6, slot: 2 },
+    ]);
+    expect(happened).not.toContain('started');
+    for (const child of [...children]) child.says({ type: 'ready', host: '::', port: 1 });
+    supervisor.tick();
+    expect(happened).toContain('started');
+    expect(supervisor.ready).toBe(2);
+    expect(happened).toContain('fork jobs');
+  });
+
+  test('every worker dies before one is ready › fails once with the telling code and the worker’s own words, and forks no more', () => {
+    const { supervisor, children, happened, pass } = world();
+    supervisor.start();
+    children[0]?.says({ type: 'failed', code: 71, message: 'listen EADDRINUSE' });
+    children[0]?.exits(71);
+    expect(happened.filter((event) => event.startsWith('failed'))).toEqual([]);
+    children[1]?.exits(70);
+    expect(happened.filter((event) => event.startsWith('failed'))).toEqual(['failed 71: listen EADDRINUSE']);
+    pass(60_000);
+    expect(children).toHaveLength(2);
+  });
+
+  test('one dies, one is ready › started with what there is, and the other is replaced after its back-off', () => {
+    const { supervisor, children, happened, pass } = world();
+    supervisor.start();
+    children[0]?.exits(1);
+    children[1]?.becomesReady();
+    supervisor.tick();
+    expect(happened).toContain('started');
+    expect(children).toHaveLength(2);
+    pass(100);
+    expect(children).toHaveLength(3);
+    expect(supervisor.lastExit).toMatchObject({ slot: 1, code: 1, reason: 'boot_failure' });
+  });
+
+  test('a worker that never says ready › killed after the boot timeout, reason recorded', () => {
+    const { supervisor, children, pass } = world({ bootTimeoutMs: 5_000 });
+    supervisor.start();
+    children[0]?.becomesReady();
+    children[1]?.hello();
+    pass(5_000);
+    expect(children[1]?.killedWith).toBeNull();
+    pass(200);
+    expect(children[1]?.killedWith).toBe('SIGKILL');
+    children[1]?.exits(null, 'SIGKILL');
+    expect(supervisor.lastExit?.reason).toBe('boot_timeout');
+    expect(children[0]?.killedWith).toBeNull();
+  });
+});
+
+describe('deaths', () => {
+  test('SIGKILL of a serving worker › replaced after a tenth of a second, counted as a crash', () => {
+    const { supervisor, first, children, pass } = running();
+    first.exits(null, 'SIGKILL');
+    expect(supervisor.ready).toBe(1);
+    pass(100);
+    expect(children).toHaveLength(3);
+    children[2]?.becomesReady();
+    expect(supervisor.ready).toBe(2);
+    expect(supervisor.restarts.get('crash')).toBe(1);
+    expect(supervisor.lastExit).toMatchObject({ pid: first.pid, signal: 'SIGKILL', reason: 'crash', slot: 1 });
+  });
+
+  test('a worker that says it is crashing › its replacement does not wait for its end', () => {
+    const { supervisor, first, children, pass } = running();
+    first.says({ type: 'crashing', message: 'TypeError: x', requestId: 'r' });
+    pass(100);
+    expect(children).toHaveLength(3);
+    children[2]?.becomesReady();
+    expect(supervisor.ready).toBe(2);
+    first.exits(70);
+    pass(1_000);
+    expect(children).toHaveLength(3);
+    expect(supervisor.restarts.get('crash')).toBe(1);
+  });
+
+  test('a worker that is silent for WORKER_TIMEOUT › killed as a stall, a reporting one is not', () => {
+    const { supervisor, first, second, pass } = running({ workerTimeoutMs: 10_000 });
+    pass(9_900, [first]);
+    expect(first.killedWith).toBeNull();
+    pass(500, [first]);
+    expect(first.killedWith).toBe('SIGKILL');
+    expect(second.killedWith).toBeNull();
+    first.exits(null, 'SIGKILL');
+    expect(supervisor.lastExit?.reason).toBe('stall');
+    expect(supervisor.restarts.get('stall')).toBe(1);
+  });
+
+  test('a build that crashes at boot after having been healthy › at most 12 forks in 30 s, then at most 2 a minute, the healthy worker serves on', () => {
+    const { supervisor, first, children, second, happened, pass } = running();
+    pass(61_000);
+    const forksBefore = children.length;
+    first.exits(1);
+    const crashAll = () => {
+      for (const child of children) if (child !== first && child !== second && child.connected) child.exits(1);
+    };
+    for (let at = 0; at < 30_000; at += 100) {
+      pass(100);
+      crashAll();
+    }
+    const inFirst30 = children.length - forksBefore;
+    expect(inFirst30).toBeGreaterThanOrEqual(5);
+    expect(inFirst30).toBeLessThanOrEqual(12);
+    expect(supervisor.breaker.open).toBe(true);
+    for (let at = 0; at < 120_000; at += 100) {
+      pass(100);
+      crashAll();
+    }
+    expect(children.length - forksBefore - inFirst30).toBeLessThanOrEqual(4);
+    expect(supervisor.ready).toBe(1);
+    expect(second.killedWith).toBeNull();
+    expect(happened.filter((event) => event.startsWith('failed'))).toEqual([]);
+    pass(30_000);
+    children.at(-1)?.becomesReady();
+    pass(11_000);
+    expect(supervisor.breaker.open).toBe(false);
+  });
+});
+
+describe('replacing', () => {
+  test('a worker over its requests › the new one is ready before the old one is told to go; the next recycle 30 s later', () => {
+    const { supervisor, first, second, children, pass } = running();
+    // random() is 0.5: 1000 + floor(0.5 * 101)
+    first.reports({ requests_count: 1049 });
+    second.reports({ requests_count: 2000 });
+    pass(100);
+    expect(children).toHaveLength(3);
+    expect(first.got('drain')).toBeUndefined();
+    expect(second.got('drain')).toBeUndefined();
+    children[2]?.becomesReady();
+    expect(second.got('drain')).toEqual({ type: 'drain', reason: 'max_requests', whole: false });
+    expect(supervisor.ready).toBe(2);
+    second.exits(0);
+    first.reports({ requests_count: 1050 });
+    pass(29_000);
+    expect(children).toHaveLength(3);
+    pass(2_000);
+    expect(children).toHaveLength(4);
+    expect(supervisor.restarts.get('max_requests')).toBe(1);
+  });
+
+  test('a replacement that dies › the old worker serves on', () => {
+    const { supervisor, first, children, pass } = running();
+    first.reports({ requests_count: 5000 });
+    pass(100);
+    children[2]?.exits(70);
+    pass(1_000);
+    expect(first.got('drain')).toBeUndefined();
+    expect(supervisor.ready).toBe(2);
+    expect(children).toHaveLength(3);
+  });
+
+  test('memory over the limit in three readings › recycled, in two and then below › not', () => {
+    const over = running({ maxRssBytes: 100, rssReadingMs: 1_000 });
+    over.first.reports({ rss: 101 });
+    over.pass(1_900);
+    expect(over.children).toHaveLength(2);
+    over.pass(1_500);
+    expect(over.children).toHaveLength(3);
+    const below = running({ maxRssBytes: 100, rssReadingMs: 1_000 });
+    below.first.reports({ rss: 101 });
+    below.pass(1_500);
+    below.first.reports({ rss: 50 });
+    below.pass(5_000);
+    expect(below.children).toHaveLength(2);
+  });
+
+  test('a roll › one after another, in the budget at every moment, completed', () => {
+    const { supervisor, first, second, children } = running();
+    expect(supervisor.roll()).toBe(true);
+    expect(supervisor.roll()).toBe(false);
+    expect(children).toHaveLength(3);
+    children[2]?.becomesReady();
+    expect(first.got('drain')).toMatchObject({ reason: 'roll' });
+    expect(supervisor.ledger.granted).toBeLessThanOrEqual(20);
+    expect(children).toHaveLength(3);
+    first.exits(0);
+    expect(children).toHaveLength(4);
+    children[3]?.becomesReady();
+    second.exits(0);
+    expect(supervisor.rollStatus).toMatchObject({ state: 'idle', done: 2, total: 2, last: { result: 'completed' } });
+    expect(supervisor.ready).toBe(2);
+    expect(supervisor.restarts.get('roll')).toBe(2);
+  });
+
+  test('a roll to a broken build › aborted at the first replacement, no old worker is touched', () => {
+    const { supervisor, first, second, children, pass } = running();
+    supervisor.roll();
+    children[2]?.says({ type: 'failed', code: 70, message: 'Cannot find module' });
+    children[2]?.exits(70);
+    expect(supervisor.rollStatus.last).toMatchObject({ result: 'aborted', reason: 'Cannot find module' });
+    pass(5_000);
+    expect(children).toHaveLength(3);
+    expect([first.got('drain'), second.got('drain')]).toEqual([undefined, undefined]);
+  });
+});
+
+describe('the connection budget', () => {
+  test('scaled up and down › shares shrink before others grow, and the sum never exceeds the limit', () => {
+    const { supervisor, children, pass } = running();
+    const sums: number[] = [];
+    const follow = () => {
+      for (const child of children)
+        for (const message of child.sent.splice(0))
+          if (message.type === 'resize') child.says({ type: 'resized', max: message.poolMax });
+          else if (message.type === 'drain') child.exits(0);
+      for (const child of children) if (child.connected && !child.got('grant')) child.becomesReady();
+      sums.push(supervisor.ledger.granted);
+      pass(100);
+    };
+    supervisor.scale(4);
+    for (let round = 0; round < 20; round += 1) follow();
+    expect(supervisor.ready).toBe(4);
+    expect(supervisor.workers.map(({ id }) => supervisor.ledger.grantOf(id)?.max)).toEqual([4, 4, 4, 4]);
+    supervisor.scale(2);
+    for (let round = 0; round < 20; round += 1) follow();
+    expect(supervisor.ready).toBe(2);
+    expect(supervisor.workers.map(({ id }) => supervisor.ledger.grantOf(id)?.max)).toEqual([7, 6]);
+    expect(Math.max(...sums)).toBeLessThanOrEqual(20);
+    expect(() => supervisor.scale(10)).toThrow('DB_POOL_MAX is 20');
+    expect(supervisor.target).toBe(2);
+  });
+
+  test('no share free › a worker waits after its hello instead of going over the limit', () => {
+    const { supervisor, first, second, children, pass } = running({ poolMax: 6, poolMin: 2 });
+    // 2 + 2 and a surge of 2: two crashing workers hold their shares while both replacements ask for one.
+    first.says({ type: 'crashing', message: 'x', requestId: null });
+    second.says({ type: 'crashing', message: 'x', requestId: null });
+    pass(300);
+    expect(children).toHaveLength(4);
+    children[2]?.hello();
+    children[3]?.hello();
+    expect(children[2]?.got('grant')).toBeDefined();
+    expect(children[3]?.got('grant')).toBeUndefined();
+    expect(supervisor.ledger.granted).toBe(6);
+    first.exits(70);
+    expect(children[3]?.got('grant')).toBeDefined();
+  });
+});
+
+describe('stop', () => {
+  test('graceful › every serving worker drains, a booting one is killed, stopped when all are gone', () => {
+    const { supervisor, first, second, children, happened, pass } = running();
+    first.exits(1);
+    pass(100);
+    supervisor.stop();
+    expect(second.got('drain')).toEqual({ type: 'drain', reason: 'stop', whole: true });
+    expect(children[2]?.killedWith).toBe('SIGKILL');
+    children[2]?.exits(null, 'SIGKILL');
+    expect(happened).not.toContain('stopped');
+    second.exits(0);
+    expect(happened).toContain('stopped');
+    pass(60_000);
+    expect(children).toHaveLength(3);
+  });
+
+  test('a request that never ends › killed after GRACEFUL_TIMEOUT, and the stop was forced', () => {
+    const { supervisor, first, second, happened, pass } = running({ gracefulTimeoutMs: 2_000 });
+    supervisor.stop();
+    second.exits(0);
+    pass(1_900);
+    expect(first.killedWith).toBeNull();
+    pass(300);
+    expect(first.killedWith).toBe('SIGKILL');
+    first.exits(null, 'SIGKILL');
+    expect(happened.at(-1)).toBe('stopped forced');
+  });
+
+  test('while a replacement drains › the old worker is told again, to hurry', () => {
+    const { supervisor, first, children, pass } = running();
+    first.reports({ requests_count: 5000 });
+    pass(100);
+    children[2]?.becomesReady();
+    supervisor.stop();
+    expect(first.sent.filter(({ type }) => type === 'drain')).toMatchObject([{ whole: false }, { whole: true }]);
+  });
+});
