@@ -80,6 +80,12 @@ export const metrics = {
   }),
   queryErrors: new Counter({ name: 'autoshop_db_query_errors_total', help: 'Statements that failed', registers }),
   slowQueries: new Counter({ name: 'autoshop_db_slow_queries_total', help: 'Statements slower than LOG_SLOW_QUERY_MS', registers }),
+  telemetryEvents: new Counter({
+    name: 'autoshop_telemetry_events_total',
+    help: 'Events that browsers reported; none is kept',
+    labelNames: ['outcome'],
+    registers,
+  }),
   rateLimited: new Counter({
     name: 'autoshop_rate_limited_total',
     help: 'Requests refused by a rate limit',

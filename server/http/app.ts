@@ -3,14 +3,16 @@
  * Limits on headers, sockets and slow clients belong to the server that listens (the worker), not here.
  */
 import compression from 'compression';
-import express, { type Application } from 'express';
+import express, { type Application, type RequestHandler } from 'express';
 import { config } from '../../config';
+import { MethodNotAllowed } from '../../lib/errors';
 import { endpoints as allEndpoints } from '../../routes';
 import type { Endpoint } from '../../routes/endpoint';
 import { mountProbes } from '../ops/probes';
 import { mountOps } from '../ops/public';
+import { DOCS_PATHS, mountDocs } from './docs-page';
 import { openContext } from './middleware/context';
-import { errorHandler } from './middleware/errors';
+import { errorHandler, refuse } from './middleware/errors';
 import { rewriteLegacyPaths } from './middleware/legacy-client';
 import { observe } from './middleware/observe';
 import { crossOrigin } from './middleware/security';
@@ -27,6 +29,11 @@ export interface AppOptions extends MountOptions {
 /** Smaller answers cost more to compress than to send. */
 const COMPRESSION_THRESHOLD_BYTES = 1024;
 
+const PROBE_PATHS = ['/health', '/health/live', '/healthz', '/api/health', '/ready', '/readyz', '/version'];
+
+/** Behind the handler of GET: whatever comes here has another verb. */
+const onlyGet: RequestHandler = (req, res) => refuse(req, res, new MethodNotAllowed('GET, HEAD, OPTIONS'));
+
 export function createApp({ endpoints = allEndpoints, corsOrigins, extend, ...options }: AppOptions = {}): Application {
   const app = express();
   app.disable('x-powered-by');
@@ -41,8 +48,11 @@ export function createApp({ endpoints = allEndpoints, corsOrigins, extend, ...op
   app.use(rewriteLegacyPaths);
   mountProbes(app);
   mountOps(app);
+  for (const path of PROBE_PATHS) app.route(path).all(onlyGet);
   app.use(compression({ threshold: COMPRESSION_THRESHOLD_BYTES }));
   // The overload gate belongs here: behind the probes, before anything that costs.
+  mountDocs(app, endpoints);
+  for (const path of DOCS_PATHS) app.route(path).all(onlyGet);
   extend?.(app);
   mount(app, endpoints, options);
   app.use(errorHandler);

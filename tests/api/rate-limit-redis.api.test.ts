@@ -13,8 +13,8 @@ describeWith('redis', 'limits in Redis', () => {
     server = await startRedis();
     process.env['REDIS_URL'] = server.url;
     // The configuration is read at import, so these come after the address is known.
-    limits = await import('../../lib/rate-limit');
-    redisModule = await import('../../lib/redis');
+    limits = jest.requireActual<typeof RateLimit>('../../lib/rate-limit');
+    redisModule = jest.requireActual<typeof RedisModule>('../../lib/redis');
     limits.setLimitBackend({
       take: async (_key, limit) => {
         counted += 1;
