@@ -25,6 +25,3 @@ export function allowsVersion(ifMatch: string | null, version: number): boolean 
     return tag === '*' || tag === String(version) || tag.startsWith(`${version}.`);
   });
 }
-
-/** The tag as the ETag header carries it. */
-export const quoted = (etag: string): string => `"${etag}"`;

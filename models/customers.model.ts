@@ -37,24 +37,17 @@ export class Customer extends TenantModel {
   declare deletedAt: Date | null;
 
   /**
-   * Records the customer's decision about text messages. Repeating the present decision changes nothing.
-   * @param method how an opt-out reached the shop
+   * Records a decision about text messages. Repeating the present one changes nothing.
+   * @param optOut how the customer said no; without it a missing consent is noted, but no opt-out
    */
-  decideSmsConsent(consent: boolean, { at, ip, method }: { at: Date; ip: string | null; method: 'STOP' | 'WEB' | 'CALL' }): void {
+  decideSmsConsent(consent: boolean, { at, ip, optOut }: { at: Date; ip: string | null; optOut?: 'STOP' | 'WEB' | 'CALL' }): void {
     if (consent) {
       if (this.smsConsent && !this.smsOptOut) return;
-      this.set({
-        smsConsent: true,
-        smsConsentDate: at,
-        smsConsentIp: ip,
-        smsOptOut: false,
-        smsOptOutDate: null,
-        smsOptOutMethod: null,
-      });
-    } else {
-      if (!this.smsConsent && this.smsOptOut) return;
-      this.set({ smsConsent: false, smsOptOut: true, smsOptOutDate: at, smsOptOutMethod: method });
+      this.set({ smsConsent: true, smsConsentDate: at, smsConsentIp: ip, smsOptOut: false, smsOptOutDate: null, smsOptOutMethod: null });
+      return;
     }
+    if (this.smsConsent) this.set({ smsConsent: false });
+    if (optOut && !this.smsOptOut) this.set({ smsOptOut: true, smsOptOutDate: at, smsOptOutMethod: optOut });
   }
 }
 

@@ -130,3 +130,43 @@ export async function customerDetail(
   const [row] = await query<TaggedJson>(withChildren ? CUSTOMER_DETAIL_WITH_CHILDREN : CUSTOMER_DETAIL, values);
   return row;
 }
+
+/** The fields of a customer that forms show, under their wire names. */
+export interface CustomerFields {
+  id: string;
+  name: string;
+  email: string | null;
+  phone: string | null;
+  is_vip: boolean;
+  address: string | null;
+  tags: string[];
+  created_at: string;
+  updated_at: string;
+  notes: string | null;
+  sms_consent: boolean;
+  preferred_contact_method: 'phone' | 'email' | 'sms';
+  preferred_contact_time: string | null;
+}
+
+/** One customer without any figures, or undefined. */
+export async function customerFields(id: number): Promise<CustomerFields | undefined> {
+  const [row] = await query<CustomerFields>(
+    {
+      name: 'customer_fields',
+      text: `SELECT c.id::text AS id, ${CUSTOMER_NAME} AS name, c.email, c.phone, c.is_vip, ${CUSTOMER_ADDRESS} AS address, c.tags,
+          iso_utc(c.created_at) AS created_at, iso_utc(c.updated_at) AS updated_at, c.notes, c.sms_consent, c.preferred_contact_method, c.preferred_contact_time
+        FROM customers c WHERE c.tenant_id = $1 AND c.id = $2 AND c.deleted_at IS NULL`,
+    },
+    [tenant().id, id],
+  );
+  return row;
+}
+
+/** True for a customer of the tenant that is not deleted. */
+export async function customerExists(id: number): Promise<boolean> {
+  const rows = await query(
+    { name: 'customer_exists', text: 'SELECT c.id FROM customers c WHERE c.tenant_id = $1 AND c.id = $2 AND c.deleted_at IS NULL' },
+    [tenant().id, id],
+  );
+  return rows.length > 0;
+}

@@ -65,11 +65,12 @@ const PAGE_CTES = (owner: string, more: string): string => `fetched AS MATERIALI
       'display_order', s.place) ORDER BY s.place) AS list
     FROM (SELECT s.*, row_number() OVER (PARTITION BY s.appointment_id ORDER BY s.created_at, s.id) AS place
       FROM shown a JOIN appointment_services s ON s.tenant_id = $1 AND s.appointment_id = a.id WHERE s.deleted_at IS NULL) s
-    GROUP BY s.appointment_id),
-  bills AS (
-    SELECT i.appointment_id, json_build_object('id', i.id, 'total', dollars(i.total_cents), 'paid', dollars(i.amount_paid_cents),
-      'unpaid', dollars(i.amount_due_cents)) AS bill
-    FROM shown a JOIN invoices i ON i.tenant_id = $1 AND i.appointment_id = a.id WHERE i.status <> 'VOID' AND $10::boolean)`;
+    GROUP BY s.appointment_id)`;
+
+/** At most one invoice of an appointment is not void, so this join adds no row. */
+const BILL_JOIN = `LEFT JOIN invoices i ON i.tenant_id = $1 AND i.appointment_id = a.id AND i.status <> 'VOID' AND $10::boolean`;
+const BILL = `CASE WHEN i.id IS NOT NULL THEN json_build_object('id', i.id, 'total', dollars(i.total_cents),
+        'paid', dollars(i.amount_paid_cents), 'unpaid', dollars(i.amount_due_cents)) END`;
 
 const PAGE_COLUMNS = `(SELECT count(*) > $5::int FROM fetched) AS has_more,
     (SELECT to_char(start_ts AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') FROM shown ORDER BY n DESC LIMIT 1) AS last_start,
@@ -80,7 +81,7 @@ const pageValues = ({ limit, after, from, to }: PageQuery): unknown[] => [limit,
 // ------------------------------------------------------------------ customer
 
 /** `$1` tenant, `$2` customer, `$3` now, `$4` time zone, `$5`–`$9` the page, `$10` with invoices, `$11` vehicle or null. */
-export const CUSTOMER_PROFILE = {
+const CUSTOMER_PROFILE = {
   name: 'customer_profile',
   text: `WITH ${PAGE_CTES('a.customer_id', ' AND ($11::bigint IS NULL OR a.vehicle_id = $11::bigint)')},
   figures AS (SELECT ${METRICS} FROM (
@@ -102,8 +103,8 @@ export const CUSTOMER_PROFILE = {
   SELECT c.version, row_to_json(k)::text AS customer, row_to_json(m)::text AS stats, cars.list::text AS vehicles, cars.owns, ${PAGE_COLUMNS},
     (SELECT COALESCE(json_agg(r), '[]')::text FROM (
       SELECT a.id::text AS id, a.vehicle_id::text AS vehicle_id, iso_utc(a.start_ts) AS scheduled_at, a.status, COALESCE(w.list, '[]') AS services,
-        b.bill AS invoice, a.notes, iso_utc(a.check_in_at) AS check_in_at, iso_utc(a.check_out_at) AS check_out_at
-      FROM shown a LEFT JOIN work w ON w.appointment_id = a.id LEFT JOIN bills b ON b.appointment_id = a.id ORDER BY a.n) r) AS page
+        ${BILL} AS invoice, a.notes, iso_utc(a.check_in_at) AS check_in_at, iso_utc(a.check_out_at) AS check_out_at
+      FROM shown a LEFT JOIN work w ON w.appointment_id = a.id ${BILL_JOIN} ORDER BY a.n) r) AS page
   FROM customers c, figures f, served, billed, cars,
     LATERAL (SELECT c.is_vip OR f.spent_cents >= ${VIP_CENTS} AS vip) x,
     LATERAL (SELECT c.id::text AS id, ${CUSTOMER_NAME} AS full_name, ${CUSTOMER_NAME} AS name, c.phone, c.email, ${CUSTOMER_ADDRESS} AS address,
@@ -151,7 +152,7 @@ export async function customerProfile(
 // ------------------------------------------------------------------ vehicle
 
 /** `$1` tenant, `$2` vehicle, `$3` now, `$4` customer the car must belong to or null, `$5`–`$9` the page, `$10` with invoices, `$11` status or null. */
-export const VEHICLE_PROFILE = {
+const VEHICLE_PROFILE = {
   name: 'vehicle_profile',
   text: `WITH ${PAGE_CTES('a.vehicle_id', ' AND ($11::text IS NULL OR a.status = $11::text)')},
   figures AS (
@@ -161,8 +162,8 @@ export const VEHICLE_PROFILE = {
     FROM appointments a WHERE a.tenant_id = $1 AND a.vehicle_id = $2 AND a.deleted_at IS NULL)
   SELECT v.version, row_to_json(h)::text AS header, row_to_json(m)::text AS stats, ($4::bigint IS NULL OR v.customer_id = $4::bigint) AS owned, ${PAGE_COLUMNS},
     (SELECT COALESCE(json_agg(r), '[]')::text FROM (
-      SELECT a.id::text AS id, 'appointment' AS type, iso_utc(a.start_ts) AS occurred_at, a.status, COALESCE(w.list, '[]') AS services, b.bill AS invoice
-      FROM shown a LEFT JOIN work w ON w.appointment_id = a.id LEFT JOIN bills b ON b.appointment_id = a.id ORDER BY a.n) r) AS page
+      SELECT a.id::text AS id, 'appointment' AS type, iso_utc(a.start_ts) AS occurred_at, a.status, COALESCE(w.list, '[]') AS services, ${BILL} AS invoice
+      FROM shown a LEFT JOIN work w ON w.appointment_id = a.id ${BILL_JOIN} ORDER BY a.n) r) AS page
   FROM vehicles v JOIN customers c ON c.tenant_id = $1 AND c.id = v.customer_id, figures f,
     LATERAL (SELECT v.id::text AS vehicle_id, v.year, v.make, v.model, v.trim, v.license_plate AS plate, v.vin, v.customer_id::text AS customer_id,
       ${CUSTOMER_NAME} AS customer_name) h,

@@ -2,40 +2,33 @@
 import { tenant } from '../lib/context';
 import { query } from '../lib/db';
 import { plateKey } from '../schemas/identity.schema';
+import type { VehicleReply } from '../schemas/vehicles.schema';
 
-/** What every reply about a vehicle is made from. */
-export interface VehicleRow {
-  id: number;
-  customerId: number;
-  make: string;
-  model: string;
-  year: number | null;
-  vin: string | null;
-  licensePlate: string | null;
-  notes: string | null;
-  isPrimary: boolean;
-  isActive: boolean;
+/** Wire names: these reads are the reply. */
+const COLUMNS = `v.id, v.customer_id, v.make, v.model, v.year, v.vin, v.license_plate, v.notes, v.is_primary, v.is_active`;
+
+export interface VersionedVehicle {
+  vehicle: VehicleReply;
   version: number;
 }
 
-const COLUMNS = `v.id, v.customer_id AS "customerId", v.make, v.model, v.year, v.vin, v.license_plate AS "licensePlate", v.notes,
-  v.is_primary AS "isPrimary", v.is_active AS "isActive", v.version`;
-
 /** The tenant's vehicle; only the owner's own when `ownerId` is given. */
-export async function vehicleById(id: number, ownerId: number | null = null): Promise<VehicleRow | undefined> {
-  const [row] = await query<VehicleRow>(
+export async function vehicleById(id: number, ownerId: number | null = null): Promise<VersionedVehicle | undefined> {
+  const [row] = await query<VehicleReply & { version: number }>(
     {
       name: 'vehicle_by_id',
-      text: `SELECT ${COLUMNS} FROM vehicles v WHERE v.tenant_id = $1 AND v.id = $2 AND ($3::bigint IS NULL OR v.customer_id = $3::bigint)`,
+      text: `SELECT ${COLUMNS}, v.version FROM vehicles v WHERE v.tenant_id = $1 AND v.id = $2 AND ($3::bigint IS NULL OR v.customer_id = $3::bigint)`,
     },
     [tenant().id, id, ownerId],
   );
-  return row;
+  if (!row) return undefined;
+  const { version, ...vehicle } = row;
+  return { vehicle, version };
 }
 
 /** A customer's vehicles, primary first, then the newest; deactivated ones last, or left out. */
-export function vehiclesOfCustomer(customerId: number, { activeOnly }: { activeOnly: boolean }): Promise<VehicleRow[]> {
-  return query<VehicleRow>(
+export function vehiclesOfCustomer(customerId: number, { activeOnly }: { activeOnly: boolean }): Promise<VehicleReply[]> {
+  return query<VehicleReply>(
     {
       name: 'vehicles_of_customer',
       text: `SELECT ${COLUMNS} FROM vehicles v WHERE v.tenant_id = $1 AND v.customer_id = $2 AND (v.is_active OR NOT $3::boolean)
@@ -46,8 +39,8 @@ export function vehiclesOfCustomer(customerId: number, { activeOnly }: { activeO
 }
 
 /** Vehicles whose VIN contains the text, by VIN; at most 50. */
-export function vehiclesByVin(vin: string): Promise<VehicleRow[]> {
-  return query<VehicleRow>(
+export function vehiclesByVin(vin: string): Promise<VehicleReply[]> {
+  return query<VehicleReply>(
     {
       name: 'vehicles_by_vin',
       text: `SELECT ${COLUMNS} FROM vehicles v WHERE v.tenant_id = $1 AND strpos(v.vin, upper($2)) > 0 ORDER BY v.vin, v.id LIMIT 50`,
@@ -104,8 +97,7 @@ export function vehicleListSql(filters: readonly Filter[]): { name: string; text
   return {
     name: ['vehicle_list', ...filters].join('_'),
     text: `SELECT (SELECT count(*) FROM vehicles v WHERE ${where}) AS total, (SELECT COALESCE(json_agg(r), '[]')::text FROM (
-      SELECT v.id, v.customer_id, v.make, v.model, v.year, v.vin, v.license_plate, v.notes, v.is_primary, v.is_active,
-        iso_utc(v.created_at) AS created_at, iso_utc(v.updated_at) AS updated_at
+      SELECT ${COLUMNS}, iso_utc(v.created_at) AS created_at, iso_utc(v.updated_at) AS updated_at
       FROM vehicles v WHERE ${where} ORDER BY v.created_at DESC, v.id DESC LIMIT $2::int OFFSET $3::int) r) AS items`,
   };
 }

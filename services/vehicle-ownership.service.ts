@@ -2,9 +2,10 @@
  * Who owns which car, and which one is primary. Everything that changes either locks the customer's row first, then vehicles:
  * so at most one car is primary at any moment and two such changes cannot deadlock.
  */
-import { tenant } from '../lib/context';
+import { context, tenant } from '../lib/context';
 import { query } from '../lib/db';
 import { NotFound } from '../lib/errors';
+import type { Changes } from '../models/row-changes';
 import { Vehicle } from '../models/vehicles.model';
 import { recordAudit } from './audit.service';
 
@@ -60,11 +61,22 @@ export async function addVehicle({ customerId, isPrimary = false, ...values }: N
 
 /** Takes the primary flag from the customer's car that has it; the customer's row must be locked. */
 export async function clearPrimary(customerId: number): Promise<void> {
-  await query(
+  const cleared = await query<{ id: number }>(
     {
       text: `UPDATE vehicles SET is_primary = false, version = version + 1, updated_at = now()
-        WHERE tenant_id = $1 AND customer_id = $2::bigint AND is_primary`,
+        WHERE tenant_id = $1 AND customer_id = $2::bigint AND is_primary RETURNING id`,
     },
     [tenant().id, customerId],
   );
+  for (const { id } of cleared) await recordVehicleChange(id, { is_primary: { from: true, to: false } });
+}
+
+/** Keeps what changed on a car, with the change. */
+export async function recordVehicleChange(vehicleId: number, changes: Changes): Promise<void> {
+  await query({ text: 'INSERT INTO vehicle_audits (tenant_id, vehicle_id, actor_id, fields_changed) VALUES ($1, $2, $3, $4::jsonb)' }, [
+    tenant().id,
+    vehicleId,
+    context().actor.id,
+    JSON.stringify(changes),
+  ]);
 }
