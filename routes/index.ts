@@ -1,6 +1,18 @@
 /** Every endpoint of the service, in the order in which they are matched. */
+
+import { appointmentServicesEndpoints } from './appointment-services.routes';
 import { appointmentsEndpoints } from './appointments.routes';
+import { authEndpoints } from './auth.routes';
 import type { Endpoint } from './endpoint';
+import { serviceOperationsEndpoints } from './service-operations.routes';
+import { techniciansEndpoints } from './technicians.routes';
 import { telemetryEndpoints } from './telemetry.routes';
 
-export const endpoints: readonly Endpoint[] = [...appointmentsEndpoints, ...telemetryEndpoints];
+export const endpoints: readonly Endpoint[] = [
+  ...authEndpoints,
+  ...appointmentsEndpoints,
+  ...techniciansEndpoints,
+  ...serviceOperationsEndpoints,
+  ...appointmentServicesEndpoints,
+  ...telemetryEndpoints,
+];

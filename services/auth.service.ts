@@ -2,17 +2,19 @@
  * Log-in and log-out. One refusal for a wrong password, an unknown account and a locked one, after the same work: neither the
  * words nor the time tell which accounts exist.
  */
-import { context, type Role, type StaffRole } from '../lib/context';
+import { context, type Role, type StaffRole, tenant } from '../lib/context';
 import { inTransaction, query, unsafeQuery } from '../lib/db';
 import { Forbidden, Unauthenticated } from '../lib/errors';
 import { log } from '../lib/log';
 import { verifyPassword } from '../lib/passwords';
 import { clearLimit } from '../lib/rate-limit';
 import {
+  CUSTOMER_BY_ID,
   CUSTOMER_LOGIN,
   CUSTOMER_LOGIN_FAILED,
   CUSTOMER_LOGIN_SUCCEEDED,
   type CustomerLoginRow,
+  STAFF_BY_ID,
   STAFF_LOGIN,
   STAFF_LOGIN_FAILED,
   STAFF_LOGIN_SUCCEEDED,
@@ -22,8 +24,10 @@ import { recordAudit } from './audit.service';
 import {
   type ActorKind,
   type Credentials,
+  cachedSession,
   inScope,
   openSession,
+  renewSession,
   unsafeRevokeSession,
   unsafeSessionOfRefreshToken,
 } from './sessions.service';
@@ -179,7 +183,13 @@ async function enter(account: Account, password: string, permit: () => void): Pr
     }
     await inTransaction(async () => {
       const [counted] = matches ? [] : await account.failed();
-      await recordAudit({ action: 'LOGIN_FAILURE', entity: kind, entityId: id, after: { reason: matches || account.locked ? 'locked' : 'password' }, by });
+      await recordAudit({
+        action: 'LOGIN_FAILURE',
+        entity: kind,
+        entityId: id,
+        after: { reason: matches || account.locked ? 'locked' : 'password' },
+        by,
+      });
       if (counted?.locked)
         await recordAudit({ action: 'ACCOUNT_LOCKED', entity: kind, entityId: id, after: { seconds: LOCK_SECONDS }, by });
     });
@@ -203,6 +213,41 @@ async function forgetFailures(identifier: string): Promise<void> {
   const { ip } = context();
   if (ip === null) return;
   await Promise.all([clearLimit('login', ip, fold(identifier)), clearLimit('loginIp', ip)]);
+}
+
+export interface Identity {
+  id: string;
+  /** Staff without an e-mail: the user name. */
+  email: string | null;
+  name: string;
+  role: Role;
+  tenantId: string;
+}
+
+/** Who the caller is, as authentication found it: no statement. @throws Unauthenticated */
+export async function currentIdentity(): Promise<Identity> {
+  const { actor } = context();
+  if (!('sessionId' in actor)) throw new Unauthenticated();
+  const session = cachedSession(actor.sessionId);
+  const { email, username } = session ?? (await unsafeMailbox(actor.kind, actor.id));
+  return { id: actor.id, email: email ?? username, name: actor.name, role: actor.role, tenantId: tenant().id };
+}
+
+/** For the rare session that another revocation kept out of the cache. */
+async function unsafeMailbox(kind: ActorKind, id: string): Promise<{ email: string | null; username: string | null }> {
+  const [row] =
+    kind === 'staff'
+      ? await unsafeQuery<{ email: string | null; username: string }>({ ...STAFF_BY_ID, values: [id] })
+      : await query<{ email: string | null }>(CUSTOMER_BY_ID, [tenant().id, id]);
+  if (!row) throw new Unauthenticated();
+  return { username: null, ...row };
+}
+
+/** Exchanges a refresh token. @throws Unauthenticated `invalid_token` when it is unknown, expired or reused */
+export async function refresh(refreshToken: string | undefined): Promise<Credentials> {
+  const renewal = refreshToken ? await renewSession(refreshToken) : null;
+  if (!renewal) throw new Unauthenticated('Invalid token', { code: 'invalid_token' });
+  return renewal;
 }
 
 /**

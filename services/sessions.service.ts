@@ -93,6 +93,9 @@ export async function unsafeFindSession(sid: string, tenantId: string): Promise<
   return session;
 }
 
+/** What this process read of a session when it authenticated the request; null when it has been forgotten since. */
+export const cachedSession = (sid: string): Session | null => cache.peek(sid, { allowStale: true })?.session ?? null;
+
 /** Runs `work` for `tenant`, with everything else of the current context: at log-in the tenant is known only after the account. */
 export function inScope<T>(tenant: Tenant, work: () => T): T {
   const base: Context = currentContext() ?? {
