@@ -29,7 +29,7 @@ export const Login = z
   .meta({ id: 'Login' });
 
 export const User = z
-  .object({ id: z.string(), email: z.string().nullable(), name: z.string(), role: Role, tenant_id: z.uuid() })
+  .object({ id: z.string(), email: z.string().nullable(), name: z.string(), role: Role, tenant_id: z.guid() })
   .meta({ id: 'User' });
 export const LoginReply = z.object({ token: z.string(), expires_at: Instant, user: User }).meta({ id: 'LoginReply' });
 
@@ -82,4 +82,4 @@ export const StaffRole = z.enum(['Owner', 'Advisor', 'Accountant', 'Technician']
 export const SetMembership = z
   .object({ staff_id: z.string().trim().min(1), tenant_id: z.string().trim().min(1), role: StaffRole.default('Advisor') })
   .meta({ id: 'SetMembership' });
-export const MembershipReply = z.object({ staff_id: z.string(), tenant_id: z.uuid(), role: StaffRole }).meta({ id: 'MembershipReply' });
+export const MembershipReply = z.object({ staff_id: z.string(), tenant_id: z.guid(), role: StaffRole }).meta({ id: 'MembershipReply' });
