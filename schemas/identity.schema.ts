@@ -4,6 +4,12 @@
  */
 import { z } from 'zod';
 
+/** The reason word for a value that is missing or of another kind. */
+export const requiredOr =
+  (reason: string) =>
+  ({ input }: { input?: unknown }): string =>
+    input === undefined ? 'required' : reason;
+
 /** '' and blanks clear a field like null does. */
 const blankToNull = (value: unknown): unknown => (typeof value === 'string' && value.trim() === '' ? null : value);
 const trimmed = (value: unknown): unknown => (typeof value === 'string' ? value.trim() : value);
@@ -56,7 +62,7 @@ const latestYear = (): number => new Date().getUTCFullYear() + 1;
 export const ModelYear = z.preprocess(
   (value) => (typeof value === 'string' && /^\s*\d+\s*$/.test(value) ? Number(value) : value),
   z
-    .int('out_of_range')
+    .int(requiredOr('out_of_range'))
     .min(EARLIEST_YEAR, 'out_of_range')
     .refine((year) => year <= latestYear(), 'out_of_range'),
 );

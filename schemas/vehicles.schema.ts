@@ -1,8 +1,8 @@
 /** Requests and replies about vehicles. */
 import { z } from 'zod';
 import { Instant } from './common.schema';
-import { pageOf, Paging, QueryText } from './customers.schema';
-import { ClearableText, ModelYear, Plate, Vin } from './identity.schema';
+import { Paging, pageOf, QueryText } from './customers.schema';
+import { ClearableText, ModelYear, Plate, requiredOr, Vin } from './identity.schema';
 
 const Text = z.string().nullable();
 
@@ -49,8 +49,11 @@ const KeptName = (max: number) =>
   );
 /** A person's id as number or digits. */
 export const CustomerIdInput = z.preprocess(
-  (value) => (typeof value === 'string' && /^\s*\d{1,15}\s*$/.test(value) ? Number(value) : value),
-  z.int('invalid').positive('invalid'),
+  (value) => {
+    if (value === null || value === '') return undefined;
+    return typeof value === 'string' && /^\s*\d{1,15}\s*$/.test(value) ? Number(value) : value;
+  },
+  z.int(requiredOr('invalid')).positive('invalid'),
 );
 
 const NewVehicleFields = z.object({

@@ -102,7 +102,7 @@ async function saved(id: number): Promise<TaggedCustomer> {
 /** @throws Conflict `already_exists` for an e-mail that another customer of the tenant has; a shared phone is allowed */
 export function createCustomer(body: CreateCustomer): Promise<TaggedCustomer> {
   return inTransaction(async () => {
-    const customer = Customer.build({ tenantId: tenant().id, ...columnsOf(body) });
+    const customer = Customer.build({ tenantId: tenant().id, ...given(columnsOf(body)) });
     if (body.sms_consent) customer.decideSmsConsent(true, { at: clock.now(), ip: null });
     await customer.save();
     await recordAudit({ action: 'CUSTOMER_CREATE', entity: 'customer', entityId: String(customer.id), after: given(columnsOf(body)) });

@@ -2,7 +2,7 @@
 import { clock } from '../lib/clock';
 import { context } from '../lib/context';
 import { inTransaction } from '../lib/db';
-import { BadRequest, Conflict, NotFound, PreconditionFailed } from '../lib/errors';
+import { BadRequest, Conflict, NotFound, PreconditionFailed, ValidationFailed } from '../lib/errors';
 import { allowsVersion, etagOf } from '../lib/etag';
 import { customerExists } from '../models/customers.queries';
 import { pendingChanges, side } from '../models/row-changes';
@@ -89,6 +89,13 @@ export function createVehicle(customerId: number, { license_plate, is_primary, .
     const vehicle = await addVehicle({ ...fields, customerId, licensePlate: license_plate, isPrimary: is_primary ?? false });
     return reply(vehicle.id);
   });
+}
+
+/** For routes that staff and customers share: a customer's new car is their own, staff must name the owner. */
+export function createVehicleAs(customerId: number | undefined, fields: CreateOwnVehicle): Promise<TaggedVehicle> {
+  const owner = scopeOf() ?? customerId;
+  if (owner === undefined) throw new ValidationFailed({ customer_id: 'required' }, 'Missing required fields');
+  return createVehicle(owner, fields);
 }
 
 export interface ChangeOptions {
