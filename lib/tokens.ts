@@ -2,7 +2,7 @@
  * Access tokens (JWT, HS256, 15 minutes) and opaque tokens (256 random bits, stored as their SHA-256 only).
  * A token names its session; whether the session still counts is asked of the database, so a signature alone opens nothing.
  */
-import { createHash, createHmac, randomBytes, randomUUID, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, createSecretKey, type KeyObject, randomBytes, randomUUID, timingSafeEqual } from 'node:crypto';
 import jwt from 'jsonwebtoken';
 import { z } from 'zod';
 import { config } from '../config';
@@ -45,7 +45,7 @@ export function signAccessToken({ sub, role, tenantId, sid }: { sub: string; rol
   const issuedAt = Math.floor(clock.now().getTime() / 1000);
   const expiresAt = issuedAt + ACCESS_TOKEN_SECONDS;
   const claims: AccessClaims = { sub, role, tenant_id: tenantId, sid, jti: randomUUID(), typ: 'access', iat: issuedAt, exp: expiresAt };
-  return { token: jwt.sign(claims, signingSecret(), { algorithm: ALGORITHM }), expiresAt };
+  return { token: jwt.sign(claims, keyOf(signingSecret()), { algorithm: ALGORITHM }), expiresAt };
 }
 
 function signingSecret(): string {
@@ -54,14 +54,25 @@ function signingSecret(): string {
   return config.JWT_SECRET;
 }
 
+const keys = new Map<string, KeyObject>();
+
+/** The secret as the library wants it: given text, it tries to read a public key out of it first, which costs more than the rest. */
+function keyOf(secret: string): KeyObject {
+  const known = keys.get(secret);
+  if (known) return known;
+  const key = createSecretKey(secret, 'utf8');
+  keys.set(secret, key);
+  return key;
+}
+
 /**
  * The key to verify `token` with: the former one while a key change is under way and the token was signed before it.
  * Only chooses; the library still verifies signature, algorithm and times.
  */
-export function verificationSecret(token: string): string {
+export function verificationKey(token: string): KeyObject {
   const { JWT_SECRET_PREVIOUS: previous } = config;
   const current = signingSecret();
-  return previous && !isSignedWith(token, current) && isSignedWith(token, previous) ? previous : current;
+  return keyOf(previous && !isSignedWith(token, current) && isSignedWith(token, previous) ? previous : current);
 }
 
 function isSignedWith(token: string, secret: string): boolean {

@@ -8,7 +8,7 @@ import { Authenticator } from 'passport';
 import { Strategy } from 'passport-jwt';
 import { type AppError, Unauthenticated } from '../../../lib/errors';
 import { ACCESS_COOKIE } from '../../../lib/session-cookies';
-import { type AccessClaims, ALGORITHM, LEEWAY_SECONDS, readClaims, verificationSecret } from '../../../lib/tokens';
+import { type AccessClaims, ALGORITHM, LEEWAY_SECONDS, readClaims, verificationKey } from '../../../lib/tokens';
 import { cookiesOf } from '../request-state';
 
 export interface Carrier {
@@ -34,8 +34,9 @@ passport.use(
   new Strategy(
     {
       jwtFromRequest: (req: Request) => carrierOf(req)?.token ?? null,
-      secretOrKeyProvider: (_req: Request, token: string, done: (error: unknown, secret?: string) => void) =>
-        done(null, verificationSecret(token)),
+      // The library takes a KeyObject, its types do not say so.
+      secretOrKeyProvider: (_req: Request, token: string, done: (error: unknown, key?: Buffer) => void) =>
+        done(null, verificationKey(token) as unknown as Buffer),
       algorithms: [ALGORITHM],
       jsonWebTokenOptions: { clockTolerance: LEEWAY_SECONDS },
     },
