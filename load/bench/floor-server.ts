@@ -5,7 +5,7 @@
  * costs beyond this is the price of everything that makes a service.
  */
 import cluster from 'node:cluster';
-import { randomUUID } from 'node:crypto';
+import { createSecretKey, randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import jwt from 'jsonwebtoken';
 import pg from 'pg';
@@ -15,6 +15,7 @@ import { customerListSql } from '../../models/customer-lists.queries';
 import { CUSTOMER_DETAIL_WITH_CHILDREN } from '../../models/customers.queries';
 
 const { DATABASE_URL = '', JWT_SECRET = '', FLOOR_PORT = '0', WORKERS = '2', FLOOR_CONNECTIONS = '4' } = process.env;
+const KEY = createSecretKey(JWT_SECRET, 'utf8');
 const STATEMENT_TIMEOUT_MS = 30_000;
 const PAGE_SIZE = 25;
 
@@ -101,7 +102,7 @@ const READS: readonly (readonly [RegExp, Read])[] = [
 
 function tenantOf(authorization: string | undefined, tenants: ReadonlyMap<string, Tenant>): Tenant | undefined {
   try {
-    const claims = jwt.verify(authorization?.slice('Bearer '.length) ?? '', JWT_SECRET, { algorithms: ['HS256'] });
+    const claims = jwt.verify(authorization?.slice('Bearer '.length) ?? '', KEY, { algorithms: ['HS256'] });
     return typeof claims === 'object' ? tenants.get(String(claims['tenant_id'])) : undefined;
   } catch (error) {
     if (error instanceof jwt.JsonWebTokenError) return undefined;
