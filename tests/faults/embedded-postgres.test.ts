@@ -165,7 +165,7 @@ test('data of another version › refused in one sentence, untouched', async () 
 test('a folder that only we can enter › runs all the same, and says how', async () => {
   const dataDir = newFolder(0o700);
   const database = await start(dataDir);
-  expect(database.description).toMatch(isRoot ? /unshare|binaries and data in/ : /as the current user/);
+  expect(database.description).toMatch(isRoot ? /unshare|binaries and data in/ : /as the current user|unshare/);
   await withClient(database.url, (client) => client.query('SELECT 1'));
   await database.stop();
   expect(isProcessRunning(database.pid)).toBe(false);
