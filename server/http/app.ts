@@ -2,7 +2,6 @@
  * The Express application: the chain of middlewares in the order in which they guard each other, then the endpoints.
  * Limits on headers, sockets and slow clients belong to the server that listens (the worker), not here.
  */
-import compression from 'compression';
 import express, { type Application, type RequestHandler } from 'express';
 import { config } from '../../config';
 import { MethodNotAllowed } from '../../lib/errors';
@@ -26,9 +25,6 @@ export interface AppOptions extends MountOptions {
   extend?: (app: Application) => void;
 }
 
-/** Smaller answers cost more to compress than to send. */
-const COMPRESSION_THRESHOLD_BYTES = 1024;
-
 const PROBE_PATHS = ['/health', '/health/live', '/healthz', '/api/health', '/ready', '/readyz', '/version'];
 
 /** Behind the handler of GET: whatever comes here has another verb. */
@@ -49,7 +45,6 @@ export function createApp({ endpoints = allEndpoints, corsOrigins, extend, ...op
   mountProbes(app);
   mountOps(app);
   for (const path of PROBE_PATHS) app.route(path).all(onlyGet);
-  app.use(compression({ threshold: COMPRESSION_THRESHOLD_BYTES }));
   // The overload gate belongs here: behind the probes, before anything that costs.
   mountDocs(app, endpoints);
   for (const path of DOCS_PATHS) app.route(path).all(onlyGet);

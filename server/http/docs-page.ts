@@ -8,6 +8,7 @@ import type { Application } from 'express';
 import { PROJECT_ROOT } from '../../lib/project-root';
 import type { Endpoint } from '../../routes/endpoint';
 import { buildOpenApi } from './openapi';
+import { compress } from './send';
 
 const FILES = [
   ['/api/docs', 'index.html', 'text/html; charset=utf-8'],
@@ -18,6 +19,7 @@ const FILES = [
 export const DOCS_PATHS: readonly string[] = ['/api/openapi.json', ...FILES.map(([path]) => path)];
 
 export function mountDocs(app: Application, endpoints: readonly Endpoint[]): void {
+  app.use([...DOCS_PATHS], compress);
   let document: string | undefined;
   app.get('/api/openapi.json', (_req, res) => {
     // Built when somebody asks: a worker starts without it.

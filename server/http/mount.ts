@@ -1,9 +1,9 @@
 /**
- * Endpoints (data) become Express routes. Each runs one pipeline: who asks, may they, how often, for which tenant, with what
+ * Serves the endpoints (data) from one Express handler. Each runs one pipeline: who asks, may they, how often, for which tenant, with what
  * proof, saying what; then the handler, whose result is sent when it has returned, that is after its commit. All that can be
  * decided from the declaration alone is decided here once, not for each request.
  */
-import type { Application, NextFunction, Request, Response } from 'express';
+import type { Application, Request, Response } from 'express';
 import { config } from '../../config';
 import { type Actor, ANONYMOUS, type Context, type Tenant, withContext } from '../../lib/context';
 import { AppError, BadRequest, Forbidden, MethodNotAllowed, NotFound, Unauthenticated, Unavailable } from '../../lib/errors';
@@ -18,6 +18,7 @@ import { type CsrfRule, csrfRuleOf, requireCsrfProof } from './middleware/csrf';
 import { refuse, toAppError } from './middleware/errors';
 import { limitEndpoint, limitGeneral } from './middleware/limits';
 import { resolveTenant } from './middleware/tenancy';
+import { PathIndex } from './path-index';
 import { Facts } from './request-state';
 import { type Rendered, type RenderRules, render, streamOf, transmit, transmitStream } from './send';
 import { refuseNul, validate } from './validation';
@@ -46,66 +47,58 @@ interface Served extends RenderRules {
 const VERIFY = { test: 'throw', development: 'warn', production: 'off' } as const;
 const MS_PER_S = 1000;
 
-/** Mounts all endpoints, and behind them the answers for unknown paths (404) and wrong verbs (405), also for anonymous callers. */
+type Verbs = Map<string, Served>;
+
+/** Serves all endpoints; answers unknown paths (404) and wrong verbs (405) too, also for anonymous callers. Nothing comes behind it. */
 export function mount(app: Application, endpoints: readonly Endpoint[], options: MountOptions = {}): void {
+  const paths = indexOf(endpoints, options);
+  app.use((req: Request, res: Response) => {
+    const allowed: string[] = [];
+    const found = paths.find(req.path, (verbs) => {
+      if (verbs.has(req.method)) return true;
+      allowed.push(...verbs.keys());
+      return false;
+    });
+    const served = found?.value.get(req.method);
+    if (found && served) void serve(req, res, served, found.params);
+    else
+      refuse(req, res, allowed.length > 0 ? new MethodNotAllowed([...new Set([...allowed, 'OPTIONS'])].sort().join(', ')) : new NotFound());
+  });
+}
+
+function indexOf(endpoints: readonly Endpoint[], options: MountOptions): PathIndex<Verbs> {
   const {
     guards = { authenticate, resolveTenant },
     verify = VERIFY[config.NODE_ENV],
     requestTimeoutMs = config.REQUEST_TIMEOUT * MS_PER_S,
   } = options;
-  for (const [path, methods] of byPath(endpoints)) {
-    const served = new Map<string, Served>();
-    for (const [method, endpoint] of methods) {
-      served.set(method, {
-        endpoint,
-        mirror: mirrorOf(endpoint),
-        verify,
-        roles: typeof endpoint.allow === 'string' ? null : new Set(endpoint.allow),
-        csrf: csrfRuleOf(endpoint),
-        body: { limit: endpoint.bodyLimit ?? DEFAULT_BODY_LIMIT, text: endpoint.textBody === true },
-        guards,
-        timeoutMs: requestTimeoutMs,
-      });
-    }
-    const get = served.get('GET');
-    if (get) served.set('HEAD', get);
-    const verbs = [...served.keys()];
-    app.route(path).all((req: Request, res: Response, next: NextFunction) => {
-      const found = served.get(req.method);
-      if (found) void serve(req, res, found);
-      else {
-        req.state.allowed.push(...verbs);
-        next();
-      }
-    });
-  }
-  app.use((req: Request, res: Response) => {
-    const { allowed } = req.state;
-    refuse(req, res, allowed.length > 0 ? new MethodNotAllowed([...new Set([...allowed, 'OPTIONS'])].sort().join(', ')) : new NotFound());
-  });
-}
-
-/** Path -> verb -> endpoint; literal segments before parameters, so that no order of declaration can hide a path. */
-function byPath(endpoints: readonly Endpoint[]): [string, Map<string, Endpoint>][] {
-  const groups = new Map<string, Map<string, Endpoint>>();
+  const paths = new PathIndex<Verbs>();
   for (const endpoint of endpoints) {
+    const served: Served = {
+      endpoint,
+      mirror: mirrorOf(endpoint),
+      verify,
+      roles: typeof endpoint.allow === 'string' ? null : new Set(endpoint.allow),
+      csrf: csrfRuleOf(endpoint),
+      body: { limit: endpoint.bodyLimit ?? DEFAULT_BODY_LIMIT, text: endpoint.textBody === true },
+      guards,
+      timeoutMs: requestTimeoutMs,
+    };
     for (const path of [endpoint.path, ...(endpoint.aliases ?? [])]) {
-      const methods = groups.get(path) ?? new Map<string, Endpoint>();
-      groups.set(path, methods);
+      const verbs: Verbs = paths.get(path) ?? new Map();
       const method = endpoint.method.toUpperCase();
-      const taken = methods.get(method);
-      if (taken) throw new Error(`${method} ${path} is declared twice: ${taken.id} and ${endpoint.id}`);
-      methods.set(method, endpoint);
+      const taken = verbs.get(method);
+      if (taken) throw new Error(`${method} ${path} is declared twice: ${taken.endpoint.id} and ${endpoint.id}`);
+      verbs.set(method, served);
+      if (method === 'GET') verbs.set('HEAD', served);
+      paths.add(path, verbs);
     }
   }
-  return [...groups].sort(([a], [b]) => compareText(specificity(a), specificity(b)));
+  return paths;
 }
-
-const specificity = (path: string): string => path.replace(/:[^/]+/g, '\uFFFF');
-const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 /** Runs one request to its answer. Never rejects: whatever goes wrong is answered here. */
-async function serve(req: Request, res: Response, served: Served): Promise<void> {
+async function serve(req: Request, res: Response, served: Served, params: Readonly<Record<string, string>>): Promise<void> {
   const { state } = req;
   const { id } = served.endpoint;
   state.route = id;
@@ -120,7 +113,7 @@ async function serve(req: Request, res: Response, served: Served): Promise<void>
     const { actor, tenant } = await withContext(first, () => admit(req, res, served));
     const context: Context = { ...first, actor, tenant };
     state.context = context;
-    await withContext(context, () => answer(req, res, { served, actor, tenant, timer }));
+    await withContext(context, () => answer(req, res, { served, params, actor, tenant, timer }));
   } catch (error) {
     refuseUnlessAnswered(req, res, error);
   } finally {
@@ -168,6 +161,8 @@ async function tenantOf(
 
 interface Admitted {
   served: Served;
+  /** As in the path, decoded. */
+  params: Readonly<Record<string, string>>;
   actor: Actor;
   tenant: Tenant | null;
   timer: NodeJS.Timeout;
@@ -177,9 +172,9 @@ const NOTHING: Readonly<Record<string, never>> = Object.freeze({});
 const NO_BODY: Body = { raw: Buffer.alloc(0), value: undefined };
 
 /** Reads the input, runs the handler once, and sends what it returned. */
-async function answer(req: Request, res: Response, { served, actor, tenant, timer }: Admitted): Promise<void> {
+async function answer(req: Request, res: Response, { served, params: raw, actor, tenant, timer }: Admitted): Promise<void> {
   const { endpoint } = served;
-  const params = endpoint.params ? pathParams(endpoint, req.params) : NOTHING;
+  const params = endpoint.params ? pathParams(endpoint, raw) : NOTHING;
   const query = endpoint.query ? validate(endpoint, endpoint.query, queryOf(req), 'query') : NOTHING;
   const sent = endpoint.body ? await readJson(req, res, served.body) : unread(req, res, served);
   if (endpoint.limit) await limitEndpoint(endpoint.limit, { req, res, actor, tenant, body: sent.value });
@@ -210,7 +205,7 @@ async function answer(req: Request, res: Response, { served, actor, tenant, time
   const result = await handle();
   const stream = streamOf(result);
   if (stream) {
-    await transmitStream(res, stream, { headers: NOTHING, idleMs: served.timeoutMs, begun: () => clearTimeout(timer) });
+    await transmitStream(req, res, stream, { headers: NOTHING, idleMs: served.timeoutMs, begun: () => clearTimeout(timer) });
     return;
   }
   const rendered = render(served, result, req.state.id);
@@ -225,9 +220,9 @@ function storable({ status, headers, body, etag }: Rendered): { status: number; 
 }
 
 /** A parameter that its schema turned into null names no row. */
-function pathParams(endpoint: Endpoint, raw: Request['params']): unknown {
+function pathParams(endpoint: Endpoint, raw: Readonly<Record<string, string>>): unknown {
   if (!endpoint.params) return NOTHING;
-  for (const name in raw) if (String(raw[name]).includes('\0')) throw new NotFound();
+  for (const name in raw) if (raw[name]?.includes('\0')) throw new NotFound();
   const params = validate(endpoint, endpoint.params, raw, 'params') as Record<string, unknown>;
   for (const name in params) if (params[name] === null) throw new NotFound();
   return params;

@@ -24,8 +24,6 @@ export class RequestState {
   route: string | undefined;
   /** Error code of the answer, when it was a refusal. */
   code: string | undefined;
-  /** Methods that other endpoints of this path understand; empty for an unknown path. */
-  readonly allowed: string[] = [];
   /** End of the access token that was accepted, Unix seconds. */
   accessExpiresAt: number | null = null;
   /** Key of the limiter that is about to be asked. */

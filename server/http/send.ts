@@ -3,6 +3,7 @@
  * `render` makes a value that can also be stored (idempotent replies); `transmit` writes it.
  */
 import { once } from 'node:events';
+import compression from 'compression';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { config } from '../../config';
@@ -10,6 +11,11 @@ import { log } from '../../lib/log';
 import { type Cookie, type Endpoint, JsonText, Reply, StreamReply } from '../../routes/endpoint';
 import { type Mirror, successBody } from './envelope';
 import { opaqueTag } from './request-state';
+
+/** Smaller answers cost more to compress than to send. */
+const COMPRESSION_THRESHOLD_BYTES = 1024;
+export const compress = compression({ threshold: COMPRESSION_THRESHOLD_BYTES });
+const proceed = (): void => undefined;
 
 const JSON_CONTENT = 'application/json; charset=utf-8';
 const REVALIDATED = 'private, no-cache';
@@ -90,6 +96,10 @@ export function transmit(req: Request, res: Response, { status, headers, body, c
     return;
   }
   res.setHeader('Content-Type', JSON_CONTENT);
+  const bytes = Buffer.byteLength(body);
+  // Said beforehand, head and body leave in one write. The wrapper comes last, so that only what it may compress pays for it.
+  res.setHeader('Content-Length', bytes);
+  if (bytes >= COMPRESSION_THRESHOLD_BYTES) compress(req, res, proceed);
   res.end(body);
 }
 
@@ -128,7 +138,12 @@ export interface StreamOptions {
  * Sends a stream piece by piece at the client's pace. What fails before the first piece is thrown, to be answered as usual;
  * afterwards the connection is cut, so that a broken export cannot be taken for a whole one.
  */
-export async function transmitStream(res: Response, stream: StreamReply, { headers, idleMs, begun }: StreamOptions): Promise<void> {
+export async function transmitStream(
+  req: Request,
+  res: Response,
+  stream: StreamReply,
+  { headers, idleMs, begun }: StreamOptions,
+): Promise<void> {
   const pieces = stream.chunks[Symbol.asyncIterator]();
   try {
     let piece = await pieces.next();
@@ -137,6 +152,7 @@ export async function transmitStream(res: Response, stream: StreamReply, { heade
     for (const name in headers) res.setHeader(name, headers[name] as string);
     res.setHeader('Content-Type', stream.contentType);
     if (stream.filename) res.setHeader('Content-Disposition', `attachment; filename="${quotedFilename(stream.filename)}"`);
+    compress(req, res, proceed);
     for (; !piece.done; piece = await pieces.next()) {
       if (res.destroyed) return;
       if (!res.write(piece.value)) await drained(res, idleMs);

@@ -52,7 +52,9 @@ export function refuse(req: Request, res: Response, error: unknown): void {
     res.setHeader(name, name === 'ETag' ? `W/"${opaqueTag(value)}"` : value);
   }
   res.setHeader('Content-Type', 'application/json; charset=utf-8');
-  res.end(failureBody(refusal, state.id));
+  const body = failureBody(refusal, state.id);
+  res.setHeader('Content-Length', Buffer.byteLength(body));
+  res.end(body);
 }
 
 function record(req: Request, refusal: AppError, error: unknown): void {
