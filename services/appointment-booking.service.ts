@@ -33,7 +33,7 @@ export interface Created {
 }
 
 /** A booking from whoever is asking: staff book anything, strangers only what the booking page offers. */
-export function createAppointment(booking: CreateAppointment): Promise<Created | BookingReceipt> {
+export async function createAppointment(booking: CreateAppointment): Promise<Created | BookingReceipt> {
   const { actor } = context();
   if (actor.kind === 'anonymous') return bookPublicly(booking);
   if (!canBookForOthers(actor)) throw new Forbidden(INSUFFICIENT);
@@ -48,7 +48,7 @@ export function createOwnAppointment(booking: CreateAppointment): Promise<Create
 
 // ------------------------------------------------------------------ staff
 
-function bookAsStaff(booking: CreateAppointment): Promise<Created> {
+async function bookAsStaff(booking: CreateAppointment): Promise<Created> {
   const { start: fixed, requestedTime, status } = booking;
   const start = fixed ?? requestedTime;
   if (start === null) throw startMissing();
@@ -75,7 +75,7 @@ function bookAsStaff(booking: CreateAppointment): Promise<Created> {
 // ------------------------------------------------------------------ a customer, for himself
 
 /** Own car only; price, technician and status are the shop's. */
-function bookAsCustomer({ customerId }: Extract<Actor, { kind: 'customer' }>, booking: CreateAppointment): Promise<Created> {
+async function bookAsCustomer({ customerId }: Extract<Actor, { kind: 'customer' }>, booking: CreateAppointment): Promise<Created> {
   const start = assertBookable(booking);
   return inTransaction(async () => {
     const { id: vehicleId, ...car } = booking.vehicle;

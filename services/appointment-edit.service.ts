@@ -45,7 +45,7 @@ export interface UpdatedWithTag {
  * @param ifMatch opaque tag of If-Match, null when absent
  * @throws PreconditionFailed for a stale tag, Conflict `version_conflict` for a stale `version`
  */
-export function updateAppointment(id: number, update: UpdateAppointment, ifMatch: string | null): Promise<UpdatedWithTag> {
+export async function updateAppointment(id: number, update: UpdateAppointment, ifMatch: string | null): Promise<UpdatedWithTag> {
   const { version, ...fields } = update;
   const given = (Object.keys(fields) as Field[]).filter((field) => fields[field] !== undefined);
   if (given.length === 0) throw new BadRequest('No valid fields to update');

@@ -36,7 +36,7 @@ export async function listLines(appointmentId: number): Promise<string> {
  * Adds a line; what is not said comes from the catalogue.
  * @throws BadRequest `invalid` without name and operation, `invalid_operation` for an unknown one; Conflict when invoiced
  */
-export function addLine(appointmentId: number, fields: ServiceLineFields): Promise<LineChange & { id: string }> {
+export async function addLine(appointmentId: number, fields: ServiceLineFields): Promise<LineChange & { id: string }> {
   const { name, service_operation_id: operationId } = fields;
   if (!name && !operationId) throw new BadRequest('name or service_operation_id required', { code: 'invalid' });
   return inTransaction(async () => {
@@ -64,7 +64,7 @@ export function addLine(appointmentId: number, fields: ServiceLineFields): Promi
  * Changes the fields that are sent. The workshop may only write notes.
  * @throws BadRequest `invalid` when nothing is sent; NotFound also for a line of another appointment; Conflict when invoiced
  */
-export function changeLine(appointmentId: number, lineId: string, fields: ServiceLineFields): Promise<LineChange> {
+export async function changeLine(appointmentId: number, lineId: string, fields: ServiceLineFields): Promise<LineChange> {
   const given = Object.entries(fields).filter(([, value]) => value !== undefined);
   if (given.length === 0) throw new BadRequest('No valid fields to update', { code: 'invalid' });
   const isNotesOnly = given.every(([field]) => field === 'notes');

@@ -78,7 +78,7 @@ export interface ImportResult {
 }
 
 /** Imports a catalogue file into the tenant of the context, all of it or nothing. @throws ValidationFailed as {@link parseCatalog} */
-export function importCatalog(csv: string): Promise<ImportResult> {
+export async function importCatalog(csv: string): Promise<ImportResult> {
   const rows = parseCatalog(csv);
   return inTransaction(async () => {
     const { id } = tenant();

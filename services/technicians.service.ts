@@ -43,7 +43,7 @@ export function createTechnician({ name, initials }: CreateTechnician): Promise<
 }
 
 /** Deactivating leaves assigned appointments as they are. @throws NotFound; initials taken are refused by their constraint */
-export function updateTechnician(id: string, update: UpdateTechnician): Promise<TechnicianRow> {
+export async function updateTechnician(id: string, update: UpdateTechnician): Promise<TechnicianRow> {
   if (Object.values(update).every((value) => value === undefined)) throw new BadRequest('No valid fields to update');
   if (!UUID.test(id)) throw new NotFound(MISSING);
   return inTransaction(async () => {
