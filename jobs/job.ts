@@ -1,0 +1,65 @@
+/**
+ * What a background job is, and how one is run: payload checked, context restored (tenant, request id of whoever enqueued it),
+ * outcome logged. A job may run twice, never zero times: what it does must bear repetition.
+ */
+import { randomUUID } from 'node:crypto';
+import type { z } from 'zod';
+import { newWorkStats, type Tenant, withContext } from '../lib/context';
+import { log } from '../lib/log';
+import { JobOrigin } from '../schemas/jobs.schema';
+import { unsafeFindTenant } from '../services/tenants.service';
+
+export interface Job {
+  /** `noun.verb`, a literal in the code that enqueues it. */
+  readonly name: string;
+  /** Five cron fields in UTC, for a job that nobody enqueues. */
+  readonly schedule?: string;
+  readonly payload: z.ZodType;
+  readonly run: (payload: never) => Promise<void>;
+}
+
+/** Checks the handler against the schema of its payload. */
+export function job<S extends z.ZodType>(definition: {
+  name: string;
+  schedule?: string;
+  payload: S;
+  run: (payload: z.output<S>) => Promise<void>;
+}): Job {
+  return definition as unknown as Job;
+}
+
+export interface Attempt {
+  /** Counted from 1. */
+  attempt: number;
+  maxAttempts: number;
+}
+
+/** Runs one attempt. @throws whatever the job throws, so that the library tries again later */
+export async function runJob({ name, payload, run }: Job, raw: unknown, { attempt, maxAttempts }: Attempt): Promise<void> {
+  const { tenantId, requestId } = JobOrigin.parse(raw);
+  const tenant: Tenant | null = tenantId === null ? null : await unsafeFindTenant(tenantId);
+  if (tenantId !== null && !tenant) {
+    log.warn('job dropped: its tenant is gone', { job: name });
+    return;
+  }
+  const context = {
+    requestId: requestId ?? randomUUID(),
+    operation: name,
+    actor: { kind: 'system', id: `job:${name}`, role: null } as const,
+    tenant,
+    ip: null,
+    userAgent: null,
+    stats: newWorkStats(),
+  };
+  const started = performance.now();
+  await withContext(context, async () => {
+    try {
+      await run(payload.parse(raw) as never);
+      log.info('job done', { job: name, attempt, ms: Math.round(performance.now() - started), queries: context.stats.queries });
+    } catch (error) {
+      const last = attempt >= maxAttempts;
+      log.log(last ? 'error' : 'warn', last ? 'job given up' : 'job failed; it will be tried again', { job: name, attempt, error });
+      throw error;
+    }
+  });
+}

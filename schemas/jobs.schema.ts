@@ -1,0 +1,10 @@
+/** Payloads of background jobs. Ids only; tenant and request id come from the context that enqueued the job. */
+import { z } from 'zod';
+
+const origin = { tenantId: z.guid().nullable().default(null), requestId: z.string().nullable().default(null) };
+
+/** What the runner needs to restore the context; every payload has it, a scheduled job's is empty. */
+export const JobOrigin = z.object(origin);
+
+export const MailPasswordReset = z.object({ ...origin, kind: z.enum(['staff', 'customer']), userId: z.string().min(1) });
+export const PruneSessions = z.object(origin);
