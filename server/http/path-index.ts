@@ -21,7 +21,10 @@ const segmentsOf = (path: string): string[] => (path.length > 1 && path.endsWith
 export class PathIndex<T> {
   readonly #root: Node<T> = newNode();
 
-  /** @param path Express notation: literal segments and `:name` */
+  /**
+   * @param path Express notation: literal segments and `:name`
+   * @throws Error when the same path is there under other parameter names
+   */
   add(path: string, value: T): void {
     const names: string[] = [];
     let node = this.#root;
@@ -36,6 +39,8 @@ export class PathIndex<T> {
         node = next;
       }
     }
+    if (node.entry && node.entry.names.join() !== names.join())
+      throw new Error(`${path} names its parameters otherwise than the same path before it`);
     node.entry = { value, names };
   }
 
