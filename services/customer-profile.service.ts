@@ -19,20 +19,20 @@ export interface TaggedText {
 
 const INSTANT = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})$/;
 
-/** An instant as given, or a day's border in the tenant's zone: its first instant, or with `after` the first of the next day. */
+/** A day's border in the tenant's zone, or an instant; for `to` the first instant that is out of the range. */
 function border(name: 'from' | 'to', text: string | undefined): Date | null {
   if (text === undefined || text.trim() === '') return null;
   const value = text.trim();
   if (isDay(value)) return startOfDay(name === 'to' ? nextDay(value) : value, tenant().timeZone);
-  const instant = INSTANT.test(value) ? new Date(value) : undefined;
-  if (!instant || Number.isNaN(instant.getTime())) throw new BadRequest(`Invalid '${name}' date format`);
-  return instant;
+  const instant = INSTANT.test(value) ? Date.parse(value) : Number.NaN;
+  if (Number.isNaN(instant)) throw new BadRequest(`Invalid '${name}' date format`);
+  return new Date(name === 'to' ? instant + 1 : instant);
 }
 
 /** Both ends inclusive on the wire, half-open here. @throws BadRequest for a bad date or a range that ends before it begins */
 export function rangeOf({ from, to }: { from?: string | undefined; to?: string | undefined }): { from: Date | null; to: Date | null } {
   const range = { from: border('from', from), to: border('to', to) };
-  if (range.from && range.to && range.from > range.to) throw new BadRequest("'from' must not be after 'to'");
+  if (range.from && range.to && range.from >= range.to) throw new BadRequest("'from' must not be after 'to'");
   return range;
 }
 

@@ -2,14 +2,15 @@
  * Finds or makes the customer and the vehicle that a booking speaks of. Shared by everything that takes bookings, and always
  * run inside the caller's transaction, so a booking that fails leaves no customer behind.
  */
+import { clock } from '../lib/clock';
 import { tenant } from '../lib/context';
 import { isInTransaction, query } from '../lib/db';
 import { Conflict, NotFound, ValidationFailed } from '../lib/errors';
 import { Customer } from '../models/customers.model';
 import { Vehicle } from '../models/vehicles.model';
-import { Email, ModelYear, Phone, phoneDigits, Plate, plateKey, Vin } from '../schemas/identity.schema';
+import { Email, ModelYear, Phone, Plate, phoneDigits, plateKey, Vin } from '../schemas/identity.schema';
 import { recordAudit } from './audit.service';
-import { addVehicle } from './vehicle-ownership.service';
+import { addVehicle, recordVehicleChange } from './vehicle-ownership.service';
 
 /** Fewer digits than this identify nobody. */
 const MIN_PHONE_DIGITS = 7;
@@ -246,8 +247,9 @@ async function findVehicle(wanted: {
 async function fillVin(id: number, vin: string): Promise<void> {
   const vehicle = await Vehicle.get<Vehicle>(id, { lock: true });
   if (vehicle.vin !== null) return;
-  vehicle.set({ vin, updatedAt: new Date() });
+  vehicle.set({ vin, updatedAt: clock.now() });
   await vehicle.save();
+  await recordVehicleChange(id, { vin: { from: null, to: vin } });
   await recordAudit({ action: 'VEHICLE_UPDATE', entity: 'vehicle', entityId: String(id), before: { vin: null }, after: { vin } });
 }
 
