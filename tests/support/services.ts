@@ -4,7 +4,7 @@
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { accessSync, constants, mkdtempSync } from 'node:fs';
+import { accessSync, chmodSync, constants, mkdtempSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -74,16 +74,61 @@ export async function startRedis(): Promise<Redis> {
   if (given && !program) return { url: given, port: Number(new URL(given).port || 6379), stop: () => Promise.resolve() };
   if (!program) throw new Error('redis-server is not installed');
   const port = await freePort();
-  const child = spawn(program, ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'], { stdio: 'ignore' });
-  const stop = async (): Promise<void> => {
+  const stop = spawnUntilEnd(program, ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no']);
+  closeLater(stop);
+  await waitForPort(port);
+  return { url: `redis://127.0.0.1:${port}`, port, stop };
+}
+
+/**
+ * A PgBouncer in transaction mode before the test server, as in production: few server connections, shared between clients
+ * after every transaction. Stopped with the test file. @returns the URL for the same login and database
+ */
+export async function startPgBouncer(url: string, { poolSize = 2 }: { poolSize?: number } = {}): Promise<string> {
+  const program = findProgram('pgbouncer');
+  if (!program) throw new Error('pgbouncer is not installed');
+  const port = await freePort();
+  const { hostname, port: serverPort, username, password } = new URL(url);
+  const folder = temporaryFolder('pgbouncer');
+  const [settings, users] = [join(folder, 'pgbouncer.ini'), join(folder, 'users.txt')];
+  writeFileSync(users, `"${decodeURIComponent(username)}" "${decodeURIComponent(password)}"\n`);
+  writeFileSync(
+    settings,
+    [
+      '[databases]',
+      `* = host=${hostname} port=${serverPort}`,
+      '[pgbouncer]',
+      'listen_addr = 127.0.0.1',
+      `listen_port = ${port}`,
+      'unix_socket_dir =',
+      'auth_type = scram-sha-256',
+      `auth_file = ${users}`,
+      'pool_mode = transaction',
+      `default_pool_size = ${poolSize}`,
+      'max_client_conn = 200',
+      '',
+    ].join('\n'),
+  );
+  // It refuses to run as root, and then has to read the files as somebody else.
+  const isRoot = process.getuid?.() === 0;
+  for (const path of isRoot ? [folder, settings, users] : []) chmodSync(path, path === folder ? 0o755 : 0o644);
+  const stop = spawnUntilEnd(program, [...(isRoot ? ['-u', 'nobody'] : []), '-q', settings]);
+  closeLater(stop);
+  await waitForPort(port);
+  const pooled = new URL(url);
+  pooled.port = String(port);
+  return pooled.toString();
+}
+
+/** Spawns a program; the result ends it and waits for it. */
+function spawnUntilEnd(program: string, args: string[]): () => Promise<void> {
+  const child = spawn(program, args, { stdio: 'ignore' });
+  return async () => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     const gone = once(child, 'exit');
     child.kill('SIGTERM');
     await gone;
   };
-  closeLater(stop);
-  await waitForPort(port);
-  return { url: `redis://127.0.0.1:${port}`, port, stop };
 }
 
 /** A folder of this test file's own, removed with the run. */
