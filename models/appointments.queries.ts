@@ -10,6 +10,15 @@ export const EFFECTIVE_TOTAL_CENTS = 'CASE WHEN a.total_cents > 0 THEN a.total_c
 const CUSTOMER_NAME = `coalesce(c.name, 'Unknown Customer')`;
 const VEHICLE_LABEL = `coalesce(concat_ws(' ', v.make, v.model), '')`;
 
+const OWNERS = `LEFT JOIN customers c ON c.tenant_id = a.tenant_id AND c.id = a.customer_id
+    LEFT JOIN vehicles v ON v.tenant_id = a.tenant_id AND v.id = a.vehicle_id`;
+/**
+ * The same for the rows of one page or board. LIMIT keeps the planner on the primary keys: for a few hundred rows it would
+ * otherwise read all customers and vehicles of the shop to hash them.
+ */
+export const OWNERS_BY_KEY = `LEFT JOIN LATERAL (SELECT * FROM customers WHERE tenant_id = $1 AND id = a.customer_id LIMIT 1) c ON true
+    LEFT JOIN LATERAL (SELECT * FROM vehicles WHERE tenant_id = $1 AND id = a.vehicle_id LIMIT 1) v ON true`;
+
 const LINE_SUM = `LEFT JOIN LATERAL (
     SELECT sum(s.estimated_price_cents)::bigint AS sum_cents FROM appointment_services s
     WHERE s.tenant_id = a.tenant_id AND s.appointment_id = a.id AND s.deleted_at IS NULL) lines ON true`;
@@ -34,11 +43,14 @@ export interface ListConditions {
 
 const ITEM = `SELECT a.id::text AS id, a.customer_id::text AS customer_id, a.vehicle_id::text AS vehicle_id, a.status, a.title, a.notes,
       dollars(${EFFECTIVE_TOTAL_CENTS}) AS total_amount, dollars(a.paid_cents) AS paid_amount,
-      iso_utc(a.start_ts) AS start_ts, iso_utc(a.end_ts) AS end_ts, iso_utc(a.start_ts) AS start, iso_utc(a.end_ts) AS "end",
+      w.start AS start_ts, w."end" AS end_ts, w.start, w."end",
       ${CUSTOMER_NAME} AS customer_name, ${CUSTOMER_NAME} AS "customerName", c.phone AS customer_phone, c.email AS customer_email,
       ${VEHICLE_LABEL} AS vehicle_label, a.location_address, a.primary_operation_id AS service_id, a.tech_id,
-      to_char(a.start_ts AT TIME ZONE $2, 'YYYY-MM-DD') AS date, to_char(a.start_ts AT TIME ZONE $2, 'HH24:MI') AS time,
+      left(w.local, 10) AS date, right(w.local, 5) AS time,
       round(extract(epoch FROM a.block_end_ts - a.start_ts) / 60)::int AS duration`;
+/** The two times as text, each written once although the reply repeats them. OFFSET keeps the planner from dissolving it. */
+const WHEN = `CROSS JOIN LATERAL (SELECT iso_utc(a.start_ts) AS start, iso_utc(a.end_ts) AS "end",
+      to_char(a.start_ts AT TIME ZONE $2, 'YYYY-MM-DD HH24:MI') AS local OFFSET 0) w`;
 
 /** Opaque position in the order (start, id): base64url of `<instant>|<id>`, microseconds kept. */
 const CURSOR = `translate(encode(convert_to(to_char(start_ts AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '|' || id, 'UTF8'), 'base64'), E'+/=\\n', '-_')`;
@@ -60,11 +72,14 @@ export function listAppointmentsSql(conditions: ListConditions, limit: number, t
   add('s', status, (p) => `a.status = ${p}`);
   add('e', techId, (p) => `a.tech_id = ${p}::uuid`);
   add('c', customerId, (p) => `a.customer_id = ${p}::bigint`);
+  // Customers and cars are searched once each, not once for every appointment; only digits can be part of an id.
+  const byId = (p: string) => (/^%\d+%$/.test(pattern ?? '') ? ` OR a.id::text LIKE ${p}` : '');
   add(
-    'q',
+    byId('') ? 'd' : 'q',
     pattern,
-    (p) =>
-      `(lower(c.name) LIKE ${p} OR lower(v.make) LIKE ${p} OR lower(v.model) LIKE ${p} OR lower(v.license_plate) LIKE ${p} OR a.id::text LIKE ${p})`,
+    (p) => `(a.customer_id IN (SELECT id FROM customers WHERE tenant_id = $1 AND lower(name) LIKE ${p})
+      OR a.vehicle_id IN (SELECT id FROM vehicles WHERE tenant_id = $1
+        AND (lower(make) LIKE ${p} OR lower(model) LIKE ${p} OR lower(license_plate) LIKE ${p}))${byId(p)})`,
   );
   if (after) {
     shape += 'a';
@@ -72,23 +87,17 @@ export function listAppointmentsSql(conditions: ListConditions, limit: number, t
   }
   const order = newest ? 'a.start_ts DESC, a.id DESC' : 'a.start_ts, a.id';
   const skip = offset === undefined ? '' : ` OFFSET ${parameter(offset)}::bigint`;
-  const joins = pattern === undefined ? '' : `${OWNERS('a')}`;
   const text = `WITH found AS MATERIALIZED (
-    SELECT a.* FROM appointments a ${joins} WHERE ${where.join(' AND ')} ORDER BY ${order} LIMIT $3::bigint${skip}
+    SELECT a.* FROM appointments a WHERE ${where.join(' AND ')} ORDER BY ${order} LIMIT $3::bigint${skip}
   ), page AS (SELECT * FROM found ORDER BY start_ts ${newest ? 'DESC' : 'ASC'}, id ${newest ? 'DESC' : 'ASC'} LIMIT $3::bigint - 1)
   SELECT '{"appointments":' || coalesce((SELECT json_agg(item)::text FROM (
-      ${ITEM} FROM page a ${OWNERS('a')} ${LINE_SUM} ORDER BY a.start_ts, a.id) item), '[]')
+      ${ITEM} FROM page a ${OWNERS_BY_KEY} ${LINE_SUM} ${WHEN} ORDER BY a.start_ts, a.id) item), '[]')
     || ',"nextCursor":' || ${
       newest
         ? `'null'`
         : `CASE WHEN (SELECT count(*) FROM found) = $3::bigint THEN (SELECT to_json(${CURSOR})::text FROM page ORDER BY start_ts DESC, id DESC LIMIT 1) ELSE 'null' END`
     } || '}' AS json`;
   return [{ name: `appointments_list_${shape}${newest ? 'n' : ''}${skip ? 'o' : ''}`, text }, values];
-}
-
-function OWNERS(appointment: string): string {
-  return `LEFT JOIN customers c ON c.tenant_id = ${appointment}.tenant_id AND c.id = ${appointment}.customer_id
-    LEFT JOIN vehicles v ON v.tenant_id = ${appointment}.tenant_id AND v.id = ${appointment}.vehicle_id`;
 }
 
 // ------------------------------------------------------------------ one appointment
@@ -119,7 +128,7 @@ const drawerText = (condition: string): string => `SELECT json_build_object(
     'services', coalesce(lines.list, '[]'::json),
     'service_operation_ids', coalesce(lines.operation_ids, '[]'::json),
     'meta', json_build_object('version', 1))::text AS json
-  FROM appointments a ${OWNERS('a')} ${LIVE_INVOICE}
+  FROM appointments a ${OWNERS} ${LIVE_INVOICE}
   LEFT JOIN LATERAL (
     SELECT sum(s.estimated_price_cents)::bigint AS sum_cents, ${OPERATION_IDS} AS operation_ids,
       json_agg(json_build_object('id', s.id, 'appointment_id', s.appointment_id::text, 'name', s.name, 'notes', s.notes,
@@ -147,7 +156,7 @@ export const WRITTEN_APPOINTMENT: Sql = {
       CASE WHEN v.id IS NOT NULL THEN json_build_object('id', v.id::text, 'make', v.make, 'model', v.model, 'year', v.year,
         'license_plate', v.license_plate, 'vin', v.vin, 'is_active', v.is_active, 'total_services', v.total_services,
         'last_service_date', v.last_service_date) END AS vehicle
-    FROM appointments a ${OWNERS('a')} ${LIVE_INVOICE}
+    FROM appointments a ${OWNERS} ${LIVE_INVOICE}
     LEFT JOIN LATERAL (SELECT sum(s.estimated_price_cents)::bigint AS sum_cents, ${OPERATION_IDS} AS operation_ids
       FROM appointment_services s WHERE s.tenant_id = a.tenant_id AND s.appointment_id = a.id AND s.deleted_at IS NULL) lines ON true
     WHERE a.tenant_id = $1 AND a.id = $2::bigint`,

@@ -3,7 +3,7 @@
  * The same few index scans and one aggregate per card however many cards there are.
  */
 import type { Sql } from '../lib/db';
-import { EFFECTIVE_TOTAL_CENTS } from './appointments.queries';
+import { EFFECTIVE_TOTAL_CENTS, OWNERS_BY_KEY } from './appointments.queries';
 
 /** Rows that each part of the board shows at most. */
 const PART_MAX = 500;
@@ -70,13 +70,13 @@ export function boardSql({ from, to, techId, carryOver, withCanceled }: BoardRan
         v.year AS "vehicleYear", v.make AS "vehicleMake", v.model AS "vehicleModel",
         a.primary_operation_id AS "primaryOperationId", o.name AS "primaryOperationName", coalesce(a.service_category, o.category) AS "serviceCategory",
         coalesce(a.summary, a.title) AS "servicesSummary",
-        to_char(a.start_ts AT TIME ZONE $2, 'HH24:MI') AS "scheduledTime", to_char(a.start_ts AT TIME ZONE $2, 'YYYY-MM-DD') AS "appointmentDate",
+        right(w.local, 5) AS "scheduledTime", left(w.local, 10) AS "appointmentDate",
         v.last_service_date AS "lastServiceDate", v.mileage
       FROM priced a
-      LEFT JOIN customers c ON c.tenant_id = a.tenant_id AND c.id = a.customer_id
-      LEFT JOIN vehicles v ON v.tenant_id = a.tenant_id AND v.id = a.vehicle_id
+      ${OWNERS_BY_KEY}
       LEFT JOIN technicians e ON e.tenant_id = a.tenant_id AND e.id = a.tech_id
       LEFT JOIN service_operations o ON o.tenant_id = a.tenant_id AND o.id = a.primary_operation_id
+      CROSS JOIN LATERAL (SELECT to_char(a.start_ts AT TIME ZONE $2, 'YYYY-MM-DD HH24:MI') AS local OFFSET 0) w
       ORDER BY a.status_rank, a.position NULLS LAST, a.start_ts, a.id) card), '[]') || '}' AS json`;
   return [{ name: `board_${shape}`, text }, values];
 }

@@ -18,8 +18,8 @@ import { recordAudit } from './audit.service';
 import { countServices } from './vehicle-services.service';
 
 const DEFAULT_LIMIT = 50;
-/** Rows of a list that was asked for without any condition: the newest ones. */
-const BARE_LIMIT = 200;
+/** Also the rows of a list that was asked for without any condition: the newest ones. */
+const MAX_LIMIT = 200;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const CURSOR = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z)\|([1-9]\d{0,15})$/;
 
@@ -36,7 +36,8 @@ export async function listAppointments(conditions: ListAppointments): Promise<st
     ...(isBare ? { newest: true } : {}),
     ...(actor.kind === 'customer' ? { customerId: actor.customerId } : {}),
   };
-  const limit = isBare ? BARE_LIMIT : (conditions.limit ?? DEFAULT_LIMIT);
+  // A day is asked for to see which of its times are taken: half of it would be wrong.
+  const limit = conditions.limit ?? (isBare || conditions.date !== undefined ? MAX_LIMIT : DEFAULT_LIMIT);
   const [row] = await query<{ json: string }>(...listAppointmentsSql(where, limit, id, timeZone));
   if (!row) throw new Error('The list of appointments has no row');
   return row.json;
