@@ -1,6 +1,6 @@
 /** Visits on the wire: what kind of work each line was, and what is left of the warranty its notes promise. */
 import type { VisitRow } from '../models/customer-history.queries';
-import type { Visits } from '../schemas/customers.schema';
+import type { Visits } from '../schemas/customer-profiles.schema';
 
 const CENTS = 100;
 const DAY_MS = 86_400_000;

@@ -13,17 +13,15 @@ import {
 import { presentVisit } from '../presenters/visits.presenter';
 import { ById } from '../schemas/common.schema';
 import { CreateNote, ListNotes, NoteReply, NotesReply } from '../schemas/customer-notes.schema';
+import { CustomerHistory, CustomerProfile, GetCustomerProfile, Visits } from '../schemas/customer-profiles.schema';
 import {
   CreateCustomer,
   CustomerCreated,
   CustomerDetail,
-  CustomerHistory,
   CustomerPage,
-  CustomerProfile,
   CustomerUpdated,
   ExportCustomers,
   GetCustomer,
-  GetCustomerProfile,
   ListCustomers,
   LookupCustomer,
   LookupReply,
@@ -32,7 +30,6 @@ import {
   SearchCustomers,
   SearchReply,
   UpdateCustomer,
-  Visits,
 } from '../schemas/customers.schema';
 import { VehiclesOfCustomer } from '../schemas/vehicles.schema';
 import { createNote, listNotes } from '../services/customer-notes.service';

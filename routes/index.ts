@@ -3,9 +3,9 @@
 import { appointmentServicesEndpoints } from './appointment-services.routes';
 import { appointmentsEndpoints } from './appointments.routes';
 import { authEndpoints } from './auth.routes';
-import { customerAccountEndpoints } from './customer-account.routes';
 import { customersEndpoints } from './customers.routes';
 import type { Endpoint } from './endpoint';
+import { ownAccountEndpoints } from './own-account.routes';
 import { serviceOperationsEndpoints } from './service-operations.routes';
 import { techniciansEndpoints } from './technicians.routes';
 import { telemetryEndpoints } from './telemetry.routes';
@@ -13,7 +13,7 @@ import { vehiclesEndpoints } from './vehicles.routes';
 
 export const endpoints: readonly Endpoint[] = [
   ...authEndpoints,
-  ...customerAccountEndpoints,
+  ...ownAccountEndpoints,
   ...customersEndpoints,
   ...vehiclesEndpoints,
   ...appointmentsEndpoints,

@@ -4,7 +4,7 @@ import { clock } from '../lib/clock';
 import { type AppError, ValidationFailed } from '../lib/errors';
 import { presentVisit } from '../presenters/visits.presenter';
 import { ById } from '../schemas/common.schema';
-import { GetVehicleProfile, VehicleProfile, Visits } from '../schemas/customers.schema';
+import { GetVehicleProfile, VehicleProfile, Visits } from '../schemas/customer-profiles.schema';
 import {
   CreateRoleVehicle,
   CreateVehicle,

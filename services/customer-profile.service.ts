@@ -8,7 +8,8 @@ import { customerHistory, type VisitRow, visitsOfCustomer, visitsOfVehicle } fro
 import { customerExists } from '../models/customers.queries';
 import { customerProfile, type Page, type PageQuery, type Position, vehicleProfile } from '../models/profiles.queries';
 import { vehicleById, vehicleIdByPlate } from '../models/vehicles.queries';
-import { AppointmentStatusWord, type GetCustomerProfile, type GetVehicleProfile } from '../schemas/customers.schema';
+import type { GetCustomerProfile, GetVehicleProfile } from '../schemas/customer-profiles.schema';
+import { AppointmentStatusWord } from '../schemas/customers.schema';
 
 export interface TaggedText {
   json: string;

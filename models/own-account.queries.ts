@@ -1,7 +1,7 @@
 /** The signed-in customer as they see themselves. */
 import { tenant } from '../lib/context';
 import { query } from '../lib/db';
-import type { OwnProfile } from '../schemas/customer-account.schema';
+import type { OwnProfile } from '../schemas/own-account.schema';
 import { CUSTOMER_NAME } from './customer-figures.queries';
 
 /** Wire names: this row is the reply but for role and tenant. Active cars only, primary first; one statement. */

@@ -1,7 +1,7 @@
 /** What a signed-in person sees and changes about themselves. */
 
-import { OwnProfile, SmsConsent, SmsConsentReply, UpdateOwnProfile } from '../schemas/customer-account.schema';
-import { CustomerHistory } from '../schemas/customers.schema';
+import { CustomerHistory } from '../schemas/customer-profiles.schema';
+import { OwnProfile, SmsConsent, SmsConsentReply, UpdateOwnProfile } from '../schemas/own-account.schema';
 import { CreateOwnVehicle, VehicleItems, VehicleReply } from '../schemas/vehicles.schema';
 import {
   createOwnVehicle,
@@ -10,14 +10,14 @@ import {
   getOwnProfile,
   listOwnVehicles,
   updateOwnProfile,
-} from '../services/customer-account.service';
+} from '../services/own-account.service';
 import { type Endpoint, endpoint, JsonText, Reply } from './endpoint';
 import { vehicleRefusal } from './vehicles.routes';
 
 const tag = 'My account';
 const CUSTOMER = ['Customer'] as const;
 
-export const customerAccountEndpoints: readonly Endpoint[] = [
+export const ownAccountEndpoints: readonly Endpoint[] = [
   endpoint({
     method: 'get',
     path: '/api/customers/profile',

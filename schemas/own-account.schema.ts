@@ -13,7 +13,7 @@ export const OwnProfile = z
     name: z.string(),
     phone: Text,
     role: Role,
-    tenant_id: z.uuid(),
+    tenant_id: z.guid(),
     sms_consent: z.boolean(),
     vehicles: z.array(
       z.object({
