@@ -98,7 +98,7 @@ function bill(random: Random, options: BillingOptions, billing: Billing, { appoi
   const { tenantId, now, staff } = options;
   const id = random.uuid();
   const total = appointment.total_cents;
-  const paid = outcome === 'PAID' ? total : outcome === 'PARTIALLY_PAID' ? Math.round(total / random.int(2, 4)) : 0;
+  const paid = outcome === 'PAID' ? total : outcome === 'PARTIALLY_PAID' ? Math.round(total / random.int(2, 4) / 100) * 100 : 0;
   const received = paid > 0 ? moment(created, random.chance(0.7) ? 2 : random.int(60, 4 * 24 * 60), now) : null;
   const isIssued = outcome === 'SENT' || paid > 0;
   billing.invoices.push({

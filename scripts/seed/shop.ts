@@ -18,7 +18,7 @@ export interface ShopPlan {
   readonly vehicles: number;
   readonly appointments: number;
   readonly technicians: number;
-  /** Exact number of past visits of the first customer, so that comparisons have a page of known size. */
+  /** Exact number of visits of the first customer, so that comparisons have a page of known size. */
   readonly regularVisits: number;
   /** Share of the appointments before today. */
   readonly past: number;
@@ -125,14 +125,15 @@ const settings = (tenantId: string): object => ({
 function inventTechnicians(random: Random, { tenantId, technicians }: ShopPlan, now: Date): { id: string; name: string }[] {
   const names = people.technicians.slice(0, technicians);
   if (names.length < technicians) throw new Error(`No more than ${people.technicians.length} technicians have names`);
+  const hired = new Date(now.getTime() - 800 * 86_400_000);
   return names.map((name) => ({
     tenant_id: tenantId,
     id: random.uuid(),
     name,
     initials: name.replace(/[^A-Z]/g, ''),
     is_active: true,
-    created_at: now,
-    updated_at: now,
+    created_at: hired,
+    updated_at: hired,
   }));
 }
 

@@ -72,7 +72,7 @@ export interface WorkOptions {
   vehicles: readonly VehicleRow[];
   /** Vehicles, each as often as it comes; see `visitors`. */
   visitors: readonly VehicleRow[];
-  /** Exact number of past visits of the first customer. */
+  /** Exact number of visits of the first customer, the last of them still to come. */
   regularVisits: number;
   operations: readonly OperationRow[];
   staff: readonly StaffMember[];
@@ -201,14 +201,16 @@ function assignVehicles(
   const regular = vehicles[0];
   const others = visitors.filter((vehicle) => vehicle.customer_id !== regular?.customer_id);
   const pastCount = slots.filter((slot) => slot.day < 0).length;
-  const stride = Math.max(1, Math.floor(pastCount / (regularVisits + 1)));
+  const stride = Math.max(1, Math.floor(pastCount / regularVisits));
   const visits = new Map<number, number[]>();
   let visited = 0;
-  let regularDay: number | undefined;
+  let lastDay: number | undefined;
+  const isRegularsTurn = ({ day }: Slot, index: number): boolean =>
+    day !== lastDay && (day < 0 ? index % stride === 0 && visited < regularVisits - 1 : day > 0 && visited < regularVisits);
   return (slot, index) => {
-    if (regular && slot.day < 0 && index % stride === 0 && visited < regularVisits && slot.day !== regularDay) {
+    if (regular && isRegularsTurn(slot, index)) {
       visited += 1;
-      regularDay = slot.day;
+      lastDay = slot.day;
       return regular;
     }
     for (let attempt = 1; ; attempt += 1) {

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { ask, startService } from '../support/cluster';
 import { createDatabase } from '../support/database';
 import { freePort, temporaryFolder } from '../support/services';
 
@@ -8,6 +9,16 @@ interface Run {
   code: number;
   stdout: string;
   stderr: string;
+}
+
+interface Account {
+  role: string;
+  username: string;
+  password: string;
+}
+
+interface LogIn {
+  data: { token: string; user: { role: string } } | null;
 }
 
 const COMMAND = join(__dirname, '..', '..', 'dist', 'scripts', 'seed.js');
@@ -60,4 +71,32 @@ test('a database that does not answer is exit 75, wrong words are exit 64', asyn
   await expect(seed([], { DATABASE_URL: url, DATABASE_MIGRATION_URL: url })).resolves.toMatchObject({ code: 75, stdout: '' });
   await expect(seed(['--scale', 'huge'], {})).resolves.toMatchObject({ code: 64, stderr: expect.stringContaining('usage:') });
   await expect(seed(['--what'], {})).resolves.toMatchObject({ code: 64, stderr: expect.stringContaining('usage:') });
+});
+
+test('a service that seeds itself lets every printed account in, and shows a board in all its columns', async () => {
+  const folder = temporaryFolder('seed');
+  const service = await startService({ env: { DB_SEED: 'demo', DATA_DIR: folder } });
+  const accounts = JSON.parse(readFileSync(join(folder, 'demo-accounts.json'), 'utf8')) as Account[];
+  expect(accounts).toHaveLength(5);
+  const tokens = new Map<string, string>();
+  for (const { role, username, password } of accounts) {
+    const { status, body } = await ask<LogIn>(`${service.url}/api/auth/login`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ [role === 'Customer' ? 'email' : 'username']: username, password }),
+    });
+    expect([role, status, body.data?.user.role]).toEqual([role, 200, role]);
+    tokens.set(role, body.data?.token ?? '');
+  }
+  const get = <T>(role: string, path: string) =>
+    ask<{ data: T }>(`${service.url}${path}`, { headers: { Authorization: `Bearer ${tokens.get(role)}` } });
+
+  const board = await get<{ columns: { count: number }[] }>('Advisor', '/api/admin/appointments/board');
+  expect(board.body.data.columns).toHaveLength(5);
+  expect(Math.min(...board.body.data.columns.map(({ count }) => count))).toBeGreaterThan(0);
+
+  const list = await get<{ total: number }>('Accountant', '/api/admin/customers');
+  expect(list.body.data.total).toBe(200);
+  const own = await get<{ appointments: { status: string }[] }>('Customer', '/api/appointments');
+  expect(own.body.data.appointments).toHaveLength(6);
 });
