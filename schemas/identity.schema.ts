@@ -62,7 +62,7 @@ const latestYear = (): number => new Date().getUTCFullYear() + 1;
 export const ModelYear = z.preprocess(
   (value) => (typeof value === 'string' && /^\s*\d+\s*$/.test(value) ? Number(value) : value),
   z
-    .int(requiredOr('out_of_range'))
+    .int({ error: requiredOr('out_of_range') })
     .min(EARLIEST_YEAR, 'out_of_range')
     .refine((year) => year <= latestYear(), 'out_of_range'),
 );

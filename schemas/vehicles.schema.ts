@@ -53,7 +53,7 @@ export const CustomerIdInput = z.preprocess(
     if (value === null || value === '') return undefined;
     return typeof value === 'string' && /^\s*\d{1,15}\s*$/.test(value) ? Number(value) : value;
   },
-  z.int(requiredOr('invalid')).positive('invalid'),
+  z.int({ error: requiredOr('invalid') }).positive('invalid'),
 );
 
 const NewVehicleFields = z.object({
