@@ -77,8 +77,9 @@ export function localLimitBackend(now: () => number = Date.now): LimitBackend {
     async take(key, limit, windowMs, cost = 1) {
       const at = now();
       sweep(at);
-      let window = windows.get(key);
-      if (!window || window.endsAt <= at) windows.set(key, (window = { used: 0, endsAt: at + windowMs }));
+      const open = windows.get(key);
+      const window = open && open.endsAt > at ? open : { used: 0, endsAt: at + windowMs };
+      windows.set(key, window);
       const allowed = window.used + cost <= limit;
       if (allowed) window.used += cost;
       return { allowed, used: window.used, remaining: Math.max(0, limit - window.used), resetMs: window.endsAt - at };

@@ -218,8 +218,8 @@ class IpcLink implements PrimaryLink {
   }
 
   #subscribe(topic: string, handler: (payload: unknown) => void | Promise<void>): () => void {
-    let handlers = this.#subscribers.get(topic);
-    if (!handlers) this.#subscribers.set(topic, (handlers = new Set()));
+    const handlers = this.#subscribers.get(topic) ?? new Set();
+    this.#subscribers.set(topic, handlers);
     handlers.add(handler);
     return () => handlers.delete(handler);
   }

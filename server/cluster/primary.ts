@@ -23,6 +23,7 @@ import { Bus } from './bus';
 import { EXIT, type ExitCode, exitCodeOf } from './exit-codes';
 import { LimitCounters } from './limits';
 import type { FromChild, ToChild } from './messages';
+import { regiveAfterDeath } from './regive';
 import { SnapshotStore } from './snapshots';
 import { Supervisor } from './supervisor';
 import type { Tail } from './tail';
@@ -71,6 +72,7 @@ export class Primary {
   #stopping = false;
   #stopAskedAt = 0;
   #forked = false;
+  #regiven = 0;
   #exiting = false;
 
   constructor(options: PrimaryOptions) {
@@ -97,6 +99,7 @@ export class Primary {
       host: hostname(),
       now: () => performance.now(),
       childCpuSeconds: () => this.#childCpuSeconds(),
+      regiven: () => this.#regiven,
     });
   }
 
@@ -189,6 +192,10 @@ export class Primary {
         : fork(this.#options.scripts.jobs, [], { env: childEnvironment(this.#childEnv), stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
     tail.follow(child.stdout);
     tail.follow(child.stderr);
+    if (kind === 'http')
+      regiveAfterDeath(child, (count) => {
+        this.#regiven += count;
+      });
     return child as Child;
   }
 
@@ -218,6 +225,8 @@ export class Primary {
         break;
       case 'ops-get':
         void this.#answerOps(worker, message);
+        break;
+      default: // the worker's life: the supervisor's business
         break;
     }
   }

@@ -42,8 +42,8 @@ export class SnapshotStore {
 
   /** `changed` holds the metrics that changed since the worker's last push, each one whole and cumulative. */
   push(worker: string, changed: readonly MetricSnapshot[]): void {
-    let held = this.#live.get(worker);
-    if (!held) this.#live.set(worker, (held = new Map()));
+    const held = this.#live.get(worker) ?? new Map<string, MetricSnapshot>();
+    this.#live.set(worker, held);
     for (const metric of changed) held.set(metric.name, metric);
   }
 

@@ -271,6 +271,8 @@ export class Supervisor {
         worker.resizingTo = null;
         this.ledger.resize(worker.id, { min: Math.min(this.ledger.grantOf(worker.id)?.min ?? 1, message.max), max: message.max });
         break;
+      default: // services that travel over the same channel: the primary's business
+        break;
     }
     this.#events.onMessage(worker, message);
     if (message.type !== 'report') this.tick();
@@ -379,8 +381,8 @@ export class Supervisor {
   }
 
   #countUnplannedDeath(worker: WorkerHandle, now: number): void {
-    let backOff = this.#backOffs.get(worker.slot);
-    if (!backOff) this.#backOffs.set(worker.slot, (backOff = new BackOff({ random: this.#options.random })));
+    const backOff = this.#backOffs.get(worker.slot) ?? new BackOff({ random: this.#options.random });
+    this.#backOffs.set(worker.slot, backOff);
     const wait = backOff.onDeath(worker.readyAt === null ? 0 : now - worker.readyAt);
     this.#notBefore.set(worker.slot, now + wait);
     // The job process does not serve: its deaths must not keep HTTP workers from being forked.

@@ -3,16 +3,16 @@ import type { Stats } from './stats.schema';
 
 const REFRESH_S = 5;
 
-const escape = (value: unknown): string => String(value ?? '–').replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+const escapeHtml = (value: unknown): string => String(value ?? '–').replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 
 const megabytes = (bytes: number | null): string => (bytes === null ? '–' : `${Math.round(bytes / 1024 / 1024)} MB`);
 const percent = (share: number | null): string => (share === null ? '–' : `${Math.round(share * 1000) / 10} %`);
 
 function table(caption: string, head: readonly string[], rows: readonly (readonly unknown[])[]): string {
-  const cells = (row: readonly unknown[]) => row.map((cell) => `<td>${escape(cell)}</td>`).join('');
+  const cells = (row: readonly unknown[]) => row.map((cell) => `<td>${escapeHtml(cell)}</td>`).join('');
   const body = rows.length === 0 ? `<tr><td colspan="${head.length}">none</td></tr>` : rows.map((row) => `<tr>${cells(row)}</tr>`).join('');
-  const heads = head.map((name) => `<th scope="col">${escape(name)}</th>`).join('');
-  return `<table><caption>${escape(caption)}</caption><thead><tr>${heads}</tr></thead><tbody>${body}</tbody></table>`;
+  const heads = head.map((name) => `<th scope="col">${escapeHtml(name)}</th>`).join('');
+  return `<table><caption>${escapeHtml(caption)}</caption><thead><tr>${heads}</tr></thead><tbody>${body}</tbody></table>`;
 }
 
 export function renderPage(stats: Stats): string {
@@ -33,7 +33,7 @@ export function renderPage(stats: Stats): string {
 <html lang="en">
 <head>
 <meta charset="utf-8"><meta name="viewport" content="width=device-width"><meta http-equiv="refresh" content="${REFRESH_S}">
-<title>${escape(cluster.state)} – ${escape(service.name)}</title>
+<title>${escapeHtml(cluster.state)} – ${escapeHtml(service.name)}</title>
 <style>
 body{font:14px/1.45 system-ui,sans-serif;margin:1.5rem;color:#1b1f24;background:#fff}
 h1{font-size:1.2rem;margin:0 0 1rem}h1 span{font-weight:400;color:#57606a}
@@ -42,7 +42,7 @@ th,td{text-align:left;padding:.25rem .6rem;border-bottom:1px solid #d8dee4;font-
 </style>
 </head>
 <body>
-<h1>${escape(cluster.state)} <span>${escape(service.name)} ${escape(service.version)}, up ${escape(Math.round(service.uptime))} s, ${escape(stats.generated_at)}</span></h1>
+<h1>${escapeHtml(cluster.state)} <span>${escapeHtml(service.name)} ${escapeHtml(service.version)}, up ${escapeHtml(Math.round(service.uptime))} s, ${escapeHtml(stats.generated_at)}</span></h1>
 ${table('Now', ['figure', 'value'], figures)}
 ${table(
   'Workers',

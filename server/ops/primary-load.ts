@@ -1,5 +1,5 @@
 /** How busy the primary itself is, the processor use of the whole cluster, and the machine's disk and descriptor limits. */
-import { readFileSync, readdir, statfs } from 'node:fs';
+import { readdir, readFileSync, statfs } from 'node:fs';
 import { type EventLoopUtilization, monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import type { Stats } from './stats.schema';
 

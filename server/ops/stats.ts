@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { loadavg } from 'node:os';
+import type { z } from 'zod';
 import type { Config } from '../../config';
 import { hostLimits } from '../../config/host';
 import type { LimitCounters } from '../cluster/limits';
@@ -15,8 +16,7 @@ import type { PrimaryLoad } from './primary-load';
 import type { Recent } from './recent';
 import { routeStats } from './route-stats';
 import type { Stats, WorkerStats } from './stats.schema';
-import { combine, type Distribution, distributionsOf, percentile, type WindowView, type Windows } from './windows';
-import type { z } from 'zod';
+import { combine, type Distribution, distributionsOf, percentile, type Windows, type WindowView } from './windows';
 
 export const HISTOGRAMS = {
   requests: 'autoshop_http_request_duration_seconds',
@@ -56,6 +56,8 @@ export interface StatsSource {
   now: () => number;
   /** Processor seconds of all children, those that have ended included. */
   childCpuSeconds: () => number;
+  /** Connections given to another worker because the first one died before it took them. */
+  regiven: () => number;
 }
 
 export const toMs = (seconds: number | null): number | null => (seconds === null ? null : Math.round(seconds * 100_000) / 100);
@@ -197,7 +199,7 @@ function cluster(source: StatsSource, now: number): Stats['cluster'] {
       accepted_total: null,
       live: live.reduce((sum, count) => sum + count, 0),
       unacked: null,
-      regiven_total: null,
+      regiven_total: source.regiven(),
       skew_max_min: live.length > 1 && least > 0 ? rounded(most / least) : null,
     },
     shed: null,

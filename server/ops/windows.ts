@@ -74,8 +74,8 @@ export function distributionsOf(values: Iterable<MetricValue>): Series {
       .sort()
       .map((name) => labels[name])
       .join('|');
-    let entry = building.get(key);
-    if (!entry) building.set(key, (entry = { labels, cumulative: new Map(), sum: 0, count: 0 }));
+    const entry = building.get(key) ?? { labels, cumulative: new Map<number, number>(), sum: 0, count: 0 };
+    building.set(key, entry);
     if (le !== undefined) {
       const bound = le === '+Inf' ? Number.POSITIVE_INFINITY : Number(le);
       entry.cumulative.set(bound, (entry.cumulative.get(bound) ?? 0) + value);

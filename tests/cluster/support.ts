@@ -1,0 +1,128 @@
+/** Clients and questions of the cluster tests. Waits are for facts that the service reports, asked for again until a limit. */
+import { Agent, type OutgoingHttpHeaders, request } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Stats } from '../../server/ops/stats.schema';
+import { closeLater } from '../support/closers';
+import { type Banner, type Service, type ServiceOptions, startService } from '../support/cluster';
+import { temporaryFolder } from '../support/services';
+
+export type Running = Service & { banner: Banner };
+
+/** The real primary with the misbehaving worker, 4 workers, a data folder of its own. */
+export function startChaos({ env, args = [], ...options }: ServiceOptions = {}): Promise<Running> {
+  return startService({
+    script: 'dist/tests/cluster/fixtures/primary.js',
+    args,
+    ...options,
+    env: { WORKERS: '4', DATA_DIR: temporaryFolder('chaos'), LOG_LEVEL: 'INFO', RATE_LIMIT_ANON: '1000000/60', ...env },
+  });
+}
+
+export interface Outcome {
+  /** HTTP status, or the errno of what went wrong, or `timeout`. */
+  result: number | string;
+  ms: number;
+  startedAt: number;
+  body: string;
+  headers: Record<string, unknown>;
+}
+
+interface Call {
+  path: string;
+  method?: string;
+  headers?: OutgoingHttpHeaders;
+  body?: Buffer;
+  agent?: Agent | false;
+  timeoutMs?: number;
+}
+
+/** One request that never throws and is never retried: what happened is the result. */
+export function call(url: string, { path, method = 'GET', headers, body, agent = false, timeoutMs = 20_000 }: Call): Promise<Outcome> {
+  const startedAt = performance.now();
+  return new Promise((resolve) => {
+    const finish = (result: number | string, text = '', answered: Record<string, unknown> = {}) => {
+      clearTimeout(timer);
+      resolve({ result, ms: performance.now() - startedAt, startedAt, body: text, headers: answered });
+    };
+    const sent = request(`${url}${path}`, { method, agent, ...(headers ? { headers } : {}) }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('end', () => finish(response.statusCode ?? 0, Buffer.concat(chunks).toString(), response.headers));
+      response.on('error', (error: NodeJS.ErrnoException) => finish(error.code ?? error.message));
+    });
+    const timer = setTimeout(() => {
+      finish('timeout');
+      sent.destroy();
+    }, timeoutMs);
+    sent.on('error', (error: NodeJS.ErrnoException) => finish(error.code ?? error.message));
+    sent.end(body);
+  });
+}
+
+/** Time limits are those of an idle machine; a shared one may take three times as long. Counts have no such allowance. */
+export const TIMES = 3;
+
+const MAX_LOAD_MS = 60_000;
+
+/** Clients that send one request after another until stopped: half keep their connection, half take a new one each time. */
+export class Load {
+  readonly outcomes: Outcome[] = [];
+  #running = true;
+  readonly #until = performance.now() + MAX_LOAD_MS;
+  readonly #clients: Promise<void>[];
+
+  constructor(url: string, { clients, request: make }: { clients: number; request: (client: number) => Call }) {
+    this.#clients = Array.from({ length: clients }, (_, client) => this.#run(url, client, make));
+    // A test that fails half way must not leave its clients running.
+    closeLater(() => this.stop());
+  }
+
+  async stop(): Promise<Outcome[]> {
+    this.#running = false;
+    await Promise.all(this.#clients);
+    return this.outcomes;
+  }
+
+  async #run(url: string, client: number, make: (client: number) => Call): Promise<void> {
+    const agent = client % 2 === 0 ? new Agent({ keepAlive: true, maxSockets: 1 }) : false;
+    while (this.#running && performance.now() < this.#until) this.outcomes.push(await call(url, { agent, ...make(client) }));
+    if (agent) agent.destroy();
+  }
+}
+
+/** What came out, by result: `{200: 41, ECONNRESET: 1}`. */
+export function tally(outcomes: readonly Outcome[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { result } of outcomes) counts[result] = (counts[result] ?? 0) + 1;
+  return counts;
+}
+
+export const stats = async (service: Service): Promise<Stats> => (await service.ops<Stats>('/stats')).body;
+
+/** Asks until `find` gives something. @throws Error with what was seen last */
+export async function eventually<T>(what: string, ask: () => Promise<T | undefined | false>, timeoutMs = 30_000): Promise<T> {
+  const until = performance.now() + timeoutMs;
+  for (;;) {
+    const found = await ask();
+    if (found !== undefined && found !== false) return found;
+    if (performance.now() > until) throw new Error(`${what}: not within ${timeoutMs} ms`);
+    await delay(25);
+  }
+}
+
+/** All samples of a counter in `/metrics` text, summed over labels that match. */
+export function sumOf(text: string, name: string, labels = ''): number {
+  let sum = 0;
+  for (const line of text.split('\n'))
+    if (line.startsWith(name) && /[{ ]/.test(line.charAt(name.length)) && line.includes(labels)) sum += Number(line.split(' ').at(-1));
+  return sum;
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
