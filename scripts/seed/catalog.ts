@@ -2,6 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PROJECT_ROOT } from '../../lib/project-root';
+import { searchText } from '../../schemas/service-operations.schema';
+import { parseCatalog } from '../../services/catalog-import.service';
 
 const CATALOG_FILE = join(PROJECT_ROOT, 'models', 'seeds', 'service-catalog.csv');
 const ORDER_STEP = 10;
@@ -40,55 +42,20 @@ const PACKAGES = [
   { code: 'PKG_BRAKE_REFRESH', name: 'Brake Refresh Package', children: ['BRAKE_INSPECTION', 'PADS_ROTORS_FRONT', 'BRAKE_FLUID_FLUSH'] },
 ];
 
-/** The catalogue file writes hyphens as U+2011, which nobody types into a search box. */
-const foldHyphens = (text: string): string => text.replaceAll('\u2011', '-');
-
-/** One line of the file: commas separate, double quotes protect them. */
-function fields(line: string): string[] {
-  return [...line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g)].map(([, quoted, plain]) =>
-    foldHyphens(quoted?.replaceAll('""', '"') ?? plain ?? ''),
-  );
-}
-
-function operations(tenantId: string, csv: string): OperationRow[] {
-  const [header = '', ...lines] = csv.trim().split(/\r?\n/);
-  const names = fields(header);
-  const inCategory = new Map<string, number>();
-  return lines.map((line) => {
-    const cell = new Map(fields(line).map((value, index) => [names[index], value]));
-    const text = (name: string): string => cell.get(name) ?? '';
-    const category = text('category');
-    const order = (inCategory.get(category) ?? 0) + ORDER_STEP;
-    inCategory.set(category, order);
-    const keywords = text('keywords')
-      .split(',')
-      .map((word) => word.trim())
-      .filter(Boolean);
-    return describe({
-      tenant_id: tenantId,
-      id: text('internal_code'),
-      internal_code: text('internal_code'),
-      name: text('name'),
-      category,
-      keywords,
-      default_hours: Number(text('default_hours')),
-      default_price_cents: Number(text('default_price_cents')),
-      skill_level: Number(text('skill_level')),
-      display_order: order,
-      is_active: text('is_active') === 'true',
-      is_package: false,
-    });
-  });
-}
-
-/** Adds what the catalogue search looks at: name, code, category and keywords, lower case. */
-function describe(row: Omit<OperationRow, 'search'>): OperationRow {
-  return { ...row, search: [row.name, row.internal_code, row.category, ...row.keywords].join(' ').toLowerCase() };
-}
+/** Adds what the catalogue search looks at. */
+const searchable = (row: Omit<OperationRow, 'search'>): OperationRow => ({
+  ...row,
+  search: searchText({ ...row, internalCode: row.internal_code }),
+});
 
 /** @throws Error when the file lacks an operation that a package names */
 export function catalog(tenantId: string): { operations: OperationRow[]; packages: OperationRow[]; packageItems: PackageItemRow[] } {
-  const rows = operations(tenantId, readFileSync(CATALOG_FILE, 'utf8'));
+  const rows = parseCatalog(readFileSync(CATALOG_FILE, 'utf8')).map((row) => ({
+    ...row,
+    tenant_id: tenantId,
+    id: row.internal_code,
+    is_package: false,
+  }));
   const byCode = new Map(rows.map((row) => [row.internal_code, row]));
   const packageItems: PackageItemRow[] = [];
   const packages = PACKAGES.map(({ code, name, children }, index) => {
@@ -99,7 +66,7 @@ export function catalog(tenantId: string): { operations: OperationRow[]; package
     });
     for (const [position, part] of parts.entries())
       packageItems.push({ tenant_id: tenantId, service_id: code, child_id: part.id, qty: 1, sort_order: (position + 1) * ORDER_STEP });
-    return describe({
+    return searchable({
       tenant_id: tenantId,
       id: code,
       internal_code: code,
