@@ -3,14 +3,18 @@
  * services handed to the code that uses them.
  */
 import { setLimitBackend } from '../lib/rate-limit';
+import { closeRedis, redis } from '../lib/redis';
 import { setRevocationBus } from '../lib/revocation';
 import type { PrimaryLink } from './cluster/link';
 import { runWorker } from './cluster/worker-runtime';
 import { type AppOptions, createApp } from './http/app';
+import { lifecycle } from './lifecycle';
 
 export function installClusterServices(link: PrimaryLink): void {
   setLimitBackend(link.limits);
   setRevocationBus(link.bus);
+  // Connected now, so that the first requests are counted there already.
+  if (redis()) lifecycle.onShutdown('redis', closeRedis);
 }
 
 /** @param options of the application; tests add routes that misbehave */

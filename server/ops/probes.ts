@@ -11,6 +11,7 @@ import type { ClusterFacts } from '../../lib/cluster-ports';
 import { currentContext } from '../../lib/context';
 import { poolStatus } from '../../lib/db';
 import { Unavailable } from '../../lib/errors';
+import { redisReady } from '../../lib/redis';
 import { failureBody, successBody } from '../http/envelope';
 import { lifecycle } from '../lifecycle';
 import { checkDatabase, type DatabaseState, databaseState, refreshDatabaseState } from './database-state';
@@ -63,7 +64,7 @@ function readinessChecks(state: DatabaseState): ReadinessChecks {
     pool: poolStatus().waiting < Math.max(1, config.DB_QUEUE_MAX / 2),
     migrations: state.pendingMigrations === 0,
     // Parts that this instance does not use cannot be broken.
-    redis: true,
+    redis: config.REDIS_URL === undefined || redisReady(),
     replicas: true,
     workers: facts.workersReady >= facts.workersTarget,
     draining: facts.draining,
