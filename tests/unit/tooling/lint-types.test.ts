@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 
 const PROJECT = join(__dirname, '../../..');
 
@@ -54,6 +54,8 @@ test('lint:types › nine planted promise and switch mistakes › each found, th
     const run = spawnSync(oxlint, ['--config', join(PROJECT, '.oxlintrc.json'), '--type-aware', '--format', 'unix', 'planted.ts'], {
       cwd: root,
       encoding: 'utf8',
+      // The type-aware half is looked for on PATH, where it is only under npm.
+      env: { ...process.env, PATH: `${join(PROJECT, 'node_modules/.bin')}${delimiter}${process.env['PATH']}` },
     });
     const found = [...run.stdout.matchAll(/planted\.ts:(\d+):\d+:.*\[Error\/typescript[^\w]*([\w-]+)\)?\]/g)].map(
       ([, line, rule]) => `${line} ${rule}`,
