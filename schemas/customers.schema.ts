@@ -20,7 +20,7 @@ export const QueryCount = ({ fallback, max }: { fallback: number; max: number })
   z
     .string()
     .optional()
-    .transform((text) => (text !== undefined && /^[1-9]\d{0,8}$/.test(text) ? Math.min(Number(text), max) : fallback));
+    .transform((text) => (text !== undefined && /^[1-9]\d*$/.test(text) ? Math.min(Number(text), max) : fallback));
 
 /** `page` and `page_size` (alias `limit`). */
 export const Paging = z.object({

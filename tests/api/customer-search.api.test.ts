@@ -92,6 +92,7 @@ describe('GET /api/admin/customers/search', () => {
       return [status, body.data.items.length];
     };
     expect(await count('q=match&limit=1000')).toEqual([200, 100]);
+    expect(await count('q=match&limit=99999999999999999999')).toEqual([200, 100]);
     expect(await count('q=match&limit=abc')).toEqual([200, 25]);
     expect(await count('q=match&limit=0')).toEqual([200, 25]);
     expect(await count('q=match&limit=7')).toEqual([200, 7]);
