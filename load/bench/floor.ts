@@ -26,7 +26,7 @@ import { freePort, parentOf, type Server, startServer, treeCpuMs } from './proce
 const TIME_LIMIT_MS = 118_000;
 const CONNECTIONS = 8;
 /** The engine goes on optimising for thousands of requests; what the routes share is warm after the first one. */
-const WARM_UP_REQUESTS = { first: 6_000, next: 1_500 };
+const WARM_UP_REQUESTS = { first: 4_000, next: 1_000 };
 /** About this much work for the floor in one round: long against the clock tick of 10 ms. */
 const ROUND_CPU_MS = 500;
 const ROUND_REQUESTS = { least: 300, most: 4_000 };
