@@ -10,17 +10,21 @@ import {
   AppointmentUpdated,
   BookingAccepted,
   ByRawId,
+  CheckedIn,
+  CheckedOut,
+  CheckTime,
   CreateAppointment,
   ListAppointments,
   MoveAppointment,
+  StatusReply,
   UpdateAppointment,
 } from '../schemas/appointments.schema';
 import { Board, BoardQuery } from '../schemas/board.schema';
 import { ById } from '../schemas/common.schema';
 import { createAppointment, createOwnAppointment } from '../services/appointment-booking.service';
 import { updateAppointment } from '../services/appointment-edit.service';
-import { moveAppointment } from '../services/appointment-status.service';
-import { appointmentDrawer, deleteAppointment, listAppointments } from '../services/appointments.service';
+import { checkIn, checkOut, moveAppointment, quickStatus } from '../services/appointment-status.service';
+import { appointmentDrawer, deleteAppointment, listAppointments, listToday } from '../services/appointments.service';
 import { readBoard } from '../services/board.service';
 import { type Endpoint, endpoint, JsonText, Reply, type RequestFacts, STAFF_ALL, STAFF_WRITE } from './endpoint';
 
@@ -222,5 +226,66 @@ export const appointmentsEndpoints: readonly Endpoint[] = [
       if (!/^[1-9]\d{0,15}$/.test(params.id)) throw new InvalidTransition('Invalid transition');
       return moveAppointment(Number(params.id), body);
     },
+  }),
+  ...(
+    [
+      ['start', 'IN_PROGRESS'],
+      ['ready', 'READY'],
+      ['complete', 'COMPLETED'],
+    ] as const
+  ).map(([action, status]) =>
+    endpoint({
+      method: 'post',
+      path: `/api/appointments/:id/${action}`,
+      id: `${action}Appointment`,
+      summary: `Set the status ${status}; no change when it is set already`,
+      tag: 'Board',
+      allow: STAFF_BOARD,
+      forbidden,
+      params: ById,
+      reply: [200, StatusReply],
+      errors: [404],
+      handle: ({ params }) => quickStatus(idOf(params.id), status),
+    }),
+  ),
+  endpoint({
+    method: 'post',
+    path: '/api/appointments/:id/check-in',
+    id: 'checkInAppointment',
+    summary: 'Record the arrival of the car',
+    tag: 'Board',
+    allow: STAFF_WRITE,
+    forbidden,
+    params: ById,
+    body: CheckTime,
+    reply: [200, CheckedIn],
+    errors: [404],
+    handle: ({ params, body }) => checkIn(idOf(params.id), body),
+  }),
+  endpoint({
+    method: 'post',
+    path: '/api/appointments/:id/check-out',
+    id: 'checkOutAppointment',
+    summary: 'Record the departure of the car',
+    tag: 'Board',
+    allow: STAFF_WRITE,
+    forbidden,
+    params: ById,
+    body: CheckTime,
+    reply: [200, CheckedOut],
+    errors: [404],
+    handle: ({ params, body }) => checkOut(idOf(params.id), body),
+  }),
+  endpoint({
+    method: 'get',
+    path: '/api/admin/appointments/today',
+    id: 'listTodaysAppointments',
+    summary: 'The appointments of the shop’s current day',
+    tag,
+    allow: STAFF_ALL,
+    forbidden,
+    reply: [200, AppointmentList],
+    queries: 1,
+    handle: async () => new JsonText(await listToday()),
   }),
 ];

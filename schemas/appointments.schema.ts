@@ -10,6 +10,7 @@ import {
   OptionalWord,
   OptionalYear,
   optionalText,
+  queryText,
 } from './fields.schema';
 
 export const APPOINTMENT_STATUSES = ['SCHEDULED', 'IN_PROGRESS', 'READY', 'COMPLETED', 'NO_SHOW', 'CANCELED'] as const;
@@ -127,7 +128,8 @@ export const UpdateAppointment = z
     start_ts: InstantText.optional(),
     end: OptionalInstant.optional(),
     end_ts: OptionalInstant.optional(),
-    total_amount: Dollars.optional(),
+    /** null clears the amount: the service lines count again. */
+    total_amount: Dollars.nullable().optional(),
     paid_amount: Dollars.optional(),
     check_in_at: OptionalInstant.optional(),
     check_out_at: OptionalInstant.optional(),
@@ -163,18 +165,25 @@ export type MoveAppointment = z.output<typeof MoveAppointment>;
 
 /** The id as written: moving an appointment that no number names is an invalid transition, not a missing page. */
 export const ByRawId = z.object({ id: z.string() });
+/** Arrival and departure: now, unless said otherwise. */
+export const CheckTime = z.object({ at: OptionalInstant });
+export type CheckTime = z.output<typeof CheckTime>;
+
 export const ByIdAndLine = z.object({ id: NumericId, sid: z.string() });
 
+const Count = (min: number, max: number) =>
+  z.preprocess((value) => (value === '' ? undefined : value), z.coerce.number().int().min(min).max(max).optional());
+
 export const ListAppointments = z.object({
-  limit: z.coerce.number('limit').int('limit').min(1, 'limit').max(200, 'limit').optional(),
-  offset: z.coerce.number('offset').int('offset').min(0, 'offset').optional(),
-  cursor: z.string().max(200).optional(),
-  from: z.string().optional(),
-  to: z.string().optional(),
-  status: z.string().optional(),
-  techId: z.string().optional(),
-  q: z.string().max(200).optional(),
-  date: z.string().optional(),
+  limit: Count(1, 200),
+  offset: Count(0, Number.MAX_SAFE_INTEGER),
+  cursor: queryText(),
+  from: queryText(),
+  to: queryText(),
+  status: queryText(),
+  techId: queryText(),
+  q: queryText(),
+  date: queryText(),
 });
 export type ListAppointments = z.output<typeof ListAppointments>;
 
@@ -331,3 +340,7 @@ export const AppointmentUpdated = z
 export const AppointmentMoved = z
   .object({ id: Id, status: AppointmentStatus, position: z.int(), version: z.int() })
   .meta({ id: 'AppointmentMoved' });
+
+export const StatusReply = z.object({ id: Id, status: AppointmentStatus }).meta({ id: 'AppointmentStatusReply' });
+export const CheckedIn = z.object({ id: Id, check_in_at: Moment }).meta({ id: 'AppointmentCheckedIn' });
+export const CheckedOut = z.object({ id: Id, check_out_at: Moment }).meta({ id: 'AppointmentCheckedOut' });

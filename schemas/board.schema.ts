@@ -1,14 +1,15 @@
 /** Shapes of the board. Names are the screen's own (camelCase). */
 import { z } from 'zod';
 import { APPOINTMENT_STATUSES } from './appointments.schema';
+import { queryText } from './fields.schema';
 
 export const BoardQuery = z.object({
-  from: z.string().optional(),
-  to: z.string().optional(),
-  date: z.string().optional(),
-  techId: z.string().optional(),
+  from: queryText(),
+  to: queryText(),
+  date: queryText(),
+  techId: queryText(),
   /** Default true. */
-  includeCarryover: z.string().optional(),
+  includeCarryover: queryText(),
 });
 export type BoardQuery = z.output<typeof BoardQuery>;
 

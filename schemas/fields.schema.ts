@@ -21,18 +21,30 @@ export function parseInstant(text: string): Date | null {
 const isBlank = (value: unknown): boolean => value === undefined || value === null || (typeof value === 'string' && value.trim() === '');
 
 /** ISO instant -> Date. */
-export const InstantText = z.string().transform((value, ctx) => {
-  const instant = parseInstant(value);
-  if (instant) return instant;
-  ctx.addIssue({ code: 'custom', message: 'invalid' });
-  return z.NEVER;
-});
+export const InstantText = z
+  .string()
+  .meta({ description: 'ISO 8601 instant; without an offset it is UTC', format: 'date-time' })
+  .transform((value, ctx) => {
+    const instant = parseInstant(value);
+    if (instant) return instant;
+    ctx.addIssue({ code: 'custom', message: 'invalid' });
+    return z.NEVER;
+  });
 
 /** Absent, null and blank are null. */
 export const OptionalInstant = z
   .union([z.literal('').transform(() => null), InstantText], 'invalid')
   .nullish()
   .transform((value) => value ?? null);
+
+/** A query parameter; blank counts as absent. */
+export const queryText = (max = 200) =>
+  z
+    .string()
+    .trim()
+    .max(max)
+    .transform((value) => (value === '' ? undefined : value))
+    .optional();
 
 /** Trimmed text; absent, null and blank are null. */
 export const optionalText = (max: number) =>

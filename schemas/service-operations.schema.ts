@@ -1,5 +1,6 @@
 /** Shapes and words of the service catalogue. */
 import { z } from 'zod';
+import { queryText } from './fields.schema';
 
 /** Categories of the imported catalogue and those that the service screen adds. */
 export const CATEGORIES = [
@@ -46,12 +47,12 @@ export const searchText = (row: { name: string; internalCode: string; category: 
   foldHyphens([row.name, row.internalCode, row.category, ...row.keywords].join(' ').toLowerCase());
 
 export const ListServiceOperations = z.object({
-  q: z.string().max(200).optional(),
-  category: z.string().max(100).optional(),
-  sort: z.string().optional(),
-  dir: z.string().optional(),
-  limit: z.string().optional(),
-  legacy: z.string().optional(),
+  q: queryText(),
+  category: queryText(100),
+  sort: queryText(),
+  dir: queryText(),
+  limit: queryText(),
+  legacy: queryText(),
 });
 export type ListServiceOperations = z.output<typeof ListServiceOperations>;
 

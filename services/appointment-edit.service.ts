@@ -14,7 +14,7 @@ import type { AppointmentStatus, UpdateAppointment } from '../schemas/appointmen
 import { assertOperation, assertPaid, assertTechnician } from './appointment-booking.service';
 import { addOperationLines, linesTotal, missingOperations } from './appointment-lines.service';
 import { claimSlot } from './appointment-slots.service';
-import { applyStatus, assertVersion, hasLiveInvoice, lockAppointment } from './appointment-status.service';
+import { applyStatus, assertPresence, assertVersion, hasLiveInvoice, lockAppointment } from './appointment-status.service';
 import { applyVehicleFields, hasVehicleFields, relinkVehicle } from './appointment-vehicle.service';
 import { canEdit, INSUFFICIENT } from './appointments.policy';
 import { recordAudit } from './audit.service';
@@ -94,9 +94,7 @@ async function applyTimes(
   if (check_in_at === undefined && check_out_at === undefined) return;
   if (check_in_at !== undefined) appointment.set({ checkInAt: check_in_at });
   if (check_out_at !== undefined) appointment.set({ checkOutAt: check_out_at });
-  const { checkInAt, checkOutAt } = appointment;
-  if (checkInAt && checkOutAt && checkOutAt < checkInAt)
-    throw new ValidationFailed({ check_out_at: 'before_check_in' }, 'check_out_at must not be before check_in_at');
+  assertPresence(appointment);
 }
 
 async function applyReferences(appointment: Appointment, fields: Fields): Promise<void> {
@@ -154,7 +152,8 @@ async function applyAmounts(
   { total_amount: total, paid_amount: paid }: Fields,
   added: readonly string[],
 ): Promise<void> {
-  const wantedTotal = total ?? (added.length > 0 ? await linesTotal(appointment.id) : appointment.totalCents);
+  const ownTotal = added.length > 0 ? await linesTotal(appointment.id) : appointment.totalCents;
+  const wantedTotal = total === undefined ? ownTotal : total;
   const wantedPaid = paid ?? appointment.paidCents;
   const isChanged = (total !== undefined && total !== appointment.totalCents) || wantedPaid !== appointment.paidCents;
   if (isChanged) {

@@ -5,10 +5,11 @@
 import { clock } from '../lib/clock';
 import { context, tenant } from '../lib/context';
 import { inTransaction, query } from '../lib/db';
-import { BadRequest, Conflict, Forbidden, InvalidTransition, NotFound } from '../lib/errors';
+import { BadRequest, Conflict, Forbidden, InvalidTransition, NotFound, ValidationFailed } from '../lib/errors';
 import { isReopening, planTransition, stampsAfter, type TransitionSource } from '../models/appointment-transitions';
 import { Appointment } from '../models/appointments.model';
-import type { AppointmentStatus, MoveAppointment } from '../schemas/appointments.schema';
+import { pendingChanges, side } from '../models/row-changes';
+import type { AppointmentStatus, CheckTime, MoveAppointment } from '../schemas/appointments.schema';
 import { claimSlot } from './appointment-slots.service';
 import { canEnter, INSUFFICIENT } from './appointments.policy';
 import { recordAudit } from './audit.service';
@@ -145,4 +146,45 @@ export function quickStatus(id: number, to: AppointmentStatus): Promise<{ id: st
     }
     return { id: String(id), status: to };
   });
+}
+
+/**
+ * Arrival at the shop. The first one counts; only an explicit time replaces it. No change of status.
+ * @throws ValidationFailed for an arrival after the departure
+ */
+export function checkIn(id: number, { at }: CheckTime): Promise<{ id: string; check_in_at: string }> {
+  return inTransaction(async () => {
+    const appointment = await lockAppointment(id);
+    const checkInAt = at ?? appointment.checkInAt ?? clock.now();
+    await recordPresence(appointment, { checkInAt, checkOutAt: appointment.checkOutAt }, 'APPT_CHECK_IN');
+    return { id: String(id), check_in_at: checkInAt.toISOString() };
+  });
+}
+
+/** Departure, by the rules of {@link checkIn}. @throws ValidationFailed for a departure before the arrival */
+export function checkOut(id: number, { at }: CheckTime): Promise<{ id: string; check_out_at: string }> {
+  return inTransaction(async () => {
+    const appointment = await lockAppointment(id);
+    const checkOutAt = at ?? appointment.checkOutAt ?? clock.now();
+    await recordPresence(appointment, { checkInAt: appointment.checkInAt, checkOutAt }, 'APPT_CHECK_OUT');
+    return { id: String(id), check_out_at: checkOutAt.toISOString() };
+  });
+}
+
+type Presence = Pick<Appointment, 'checkInAt' | 'checkOutAt'>;
+
+async function recordPresence(appointment: Appointment, presence: Presence, action: string): Promise<void> {
+  assertPresence(presence);
+  appointment.set(presence);
+  const changes = pendingChanges(appointment);
+  if (Object.keys(changes).length === 0) return;
+  appointment.set({ updatedAt: clock.now() });
+  await appointment.save();
+  await recordAudit({ action, entity: 'appointment', entityId: appointment.id, before: side(changes, 'from'), after: side(changes, 'to') });
+}
+
+/** @throws ValidationFailed when the car left before it came */
+export function assertPresence({ checkInAt, checkOutAt }: Presence): void {
+  if (checkInAt && checkOutAt && checkOutAt < checkInAt)
+    throw new ValidationFailed({ check_out_at: 'before_check_in' }, 'check_out_at must not be before check_in_at');
 }

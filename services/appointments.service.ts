@@ -1,7 +1,7 @@
 /** Reading appointments (list, drawer) and deleting one. Lists and drawer are JSON built by one statement. */
 import { clock } from '../lib/clock';
 import { context, tenant } from '../lib/context';
-import { addDays, type InstantRange, isDay, rangeOfDay, startOfDay } from '../lib/days';
+import { addDays, dayOf, type InstantRange, isDay, rangeOfDay, startOfDay } from '../lib/days';
 import { inTransaction, query } from '../lib/db';
 import { BadRequest, NotFound } from '../lib/errors';
 import {
@@ -41,6 +41,11 @@ export async function listAppointments(conditions: ListAppointments): Promise<st
   const [row] = await query<{ json: string }>(...listAppointmentsSql(where, limit, id, timeZone));
   if (!row) throw new Error('The list of appointments has no row');
   return row.json;
+}
+
+/** Today's appointments, at most 200, as JSON text. */
+export function listToday(): Promise<string> {
+  return listAppointments({ date: dayOf(clock.now(), tenant().timeZone) });
 }
 
 function conditionsOf(given: ListAppointments, timeZone: string): ListConditions {

@@ -30,7 +30,7 @@ export async function readBoard(given: BoardQuery): Promise<BoardReply> {
 }
 
 function rangeOf({ from, to, date, techId, includeCarryover }: BoardQuery, timeZone: string): BoardRange {
-  const tech = techId === undefined || techId === '' ? null : uuid(techId);
+  const tech = techId === undefined ? null : uuid(techId);
   if (from !== undefined || to !== undefined) {
     return {
       from: from === undefined ? null : boundary(from, 'from', timeZone),

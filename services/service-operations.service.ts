@@ -51,9 +51,9 @@ function conditionsOf({
   if (!column) throw new BadRequest('Invalid sort column');
   const direction = dir.toLowerCase();
   if (direction !== 'asc' && direction !== 'desc') throw new BadRequest('Invalid sort direction');
-  const wanted = foldHyphens(q?.trim().toLowerCase() ?? '');
+  const wanted = foldHyphens(q?.toLowerCase() ?? '');
   const isSearch = wanted.length >= SEARCH_MIN;
-  const chosen = category?.trim() ?? '';
+  const chosen = category ?? '';
   return {
     pattern: isSearch ? `%${wanted.replace(/[\\%_]/g, '\\$&')}%` : null,
     categories: chosen === '' || chosen === 'OTHER' ? null : (CATEGORY_ALIASES[chosen] ?? [chosen]),

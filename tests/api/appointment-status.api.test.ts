@@ -217,3 +217,74 @@ describe('PATCH /api/appointments/:id with a status', () => {
     expect((await patch(technician, appointment, { status })).status).toBe(403);
   });
 });
+
+describe.each([
+  ['start', 'IN_PROGRESS'],
+  ['ready', 'READY'],
+  ['complete', 'COMPLETED'],
+] as const)('POST /api/appointments/:id/%s', (action, to) => {
+  test.each(STATUSES)('from %s › as the strict table says; the same status changes nothing', async (from) => {
+    const appointment = await createAppointment({ tenant, status: from });
+    const plan = planTransition(from, to, 'quick');
+    const response = await advisor.post(`/api/appointments/${appointment.id}/${action}`);
+    if (plan === null) {
+      expect([response.status, response.body.error]).toEqual([
+        400,
+        { code: 'bad_request', message: `Invalid transition ${from} -> ${to}` },
+      ]);
+      expect((await rowOf(appointment)).version).toBe(1);
+      return;
+    }
+    expect([response.status, response.body.data]).toEqual([200, { id: String(appointment.id), status: to }]);
+    expect(await historyOf(appointment)).toEqual(plan.map(() => ({ edge: `${from}>${to}`, source: 'quick' })));
+    expect(await auditsOf(appointment)).toEqual(plan.map(() => 'STATUS_CHANGE'));
+    if (plan.length > 0) expectStamps(await rowOf(appointment), plan);
+  });
+
+  test('an absent appointment › 404; the workshop may not complete', async () => {
+    expect((await advisor.post(`/api/appointments/987654321/${action}`).send({})).status).toBe(404);
+    const appointment = await createAppointment({ tenant, status: to === 'IN_PROGRESS' ? 'SCHEDULED' : 'IN_PROGRESS' });
+    expect((await technician.post(`/api/appointments/${appointment.id}/${action}`)).status).toBe(to === 'COMPLETED' ? 403 : 200);
+  });
+});
+
+test('two quick completions at once › both 200, one history row', async () => {
+  const appointment = await createAppointment({ tenant, status: 'READY' });
+  const responses = await Promise.all([1, 2].map(() => advisor.post(`/api/appointments/${appointment.id}/complete`)));
+  expect(responses.map(({ status }) => status)).toEqual([200, 200]);
+  expect(await historyOf(appointment)).toHaveLength(1);
+});
+
+describe('POST /api/appointments/:id/check-in and check-out', () => {
+  const check = (which: 'in' | 'out', { id }: Appointment, body: object = {}) =>
+    advisor.post(`/api/appointments/${id}/check-${which}`).send(body);
+
+  test('the first arrival counts, an explicit time replaces it; status untouched, one audit row for each change', async () => {
+    const appointment = await createAppointment({ tenant });
+    const first = (await check('in', appointment)).body.data;
+    expect((await check('in', appointment)).body.data).toEqual(first);
+    const at = '2031-01-01T10:00:00.000Z';
+    expect((await check('in', appointment, { at })).body.data).toEqual({ id: String(appointment.id), check_in_at: at });
+    expect((await rowOf(appointment)).status).toBe('SCHEDULED');
+    expect(await auditsOf(appointment)).toEqual(['APPT_CHECK_IN', 'APPT_CHECK_IN']);
+    expect((await check('out', appointment, { at: '2031-01-01T12:00:00Z' })).body.data.check_out_at).toBe('2031-01-01T12:00:00.000Z');
+  });
+
+  test('leaving before arriving, arriving after leaving, no time at all › 400', async () => {
+    const appointment = await createAppointment({ tenant });
+    await check('in', appointment, { at: '2031-01-01T10:00:00Z' });
+    expect((await check('out', appointment, { at: '2031-01-01T09:00:00Z' })).status).toBe(400);
+    expect((await check('in', appointment, { at: 'noon' })).status).toBe(400);
+  });
+});
+
+test('GET /api/admin/appointments/today › the shop’s day', async () => {
+  const shop = await createTenant({ timeZone: 'Pacific/Auckland' });
+  const reader = await actAs(app, await createStaff({ tenant: shop, role: 'Technician' }));
+  const now = new Date();
+  const today = await createAppointment({ tenant: shop, start: now });
+  await createAppointment({ tenant: shop, start: new Date(now.getTime() - 25 * 3_600_000) });
+  await createAppointment({ tenant: shop, start: new Date(now.getTime() + 25 * 3_600_000) });
+  const { body } = await reader.get('/api/admin/appointments/today');
+  expect(body.data.appointments.map(({ id }: { id: string }) => id)).toEqual([String(today.id)]);
+});

@@ -109,6 +109,21 @@ const CALLS: readonly Call[] = [
     byId: true,
   },
   {
+    name: 'POST start',
+    send: (a, t) => a.post(`/api/appointments/${t.appointment.id}/start`),
+    ok: 200,
+    may: SHOP,
+    byId: true,
+  },
+  {
+    name: 'POST check-in',
+    send: (a, t) => a.post(`/api/appointments/${t.appointment.id}/check-in`),
+    ok: 200,
+    may: DESK,
+    byId: true,
+  },
+  { name: 'GET today', send: (a) => a.get('/api/admin/appointments/today'), ok: 200, may: STAFF },
+  {
     name: 'DELETE /api/appointments/:id',
     send: (a, t) => a.delete(`/api/appointments/${t.appointment.id}`),
     ok: 204,

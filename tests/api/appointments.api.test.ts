@@ -379,6 +379,23 @@ describe('GET /api/admin/appointments', () => {
       expect(ids((await desk.get('/api/admin/appointments').query({ q })).body)).not.toContain(String(id));
   });
 
+  test('blank parameters › as if absent', async () => {
+    const { status, body } = await desk.get('/api/admin/appointments?from=&to=&status=&techId=&q=&limit=');
+    expect([status, body.data.nextCursor]).toEqual([200, null]);
+  });
+
+  test('a busy day › all of it, not the first fifty', async () => {
+    const busy = await createTenant();
+    const reader = await actAs(app, await createStaff({ tenant: busy, role: 'Advisor' }));
+    await admin(
+      `INSERT INTO appointments (tenant_id, start_ts, block_end_ts)
+        SELECT $1, t, t + interval '1 hour' FROM generate_series(1, 60) n, LATERAL (SELECT timestamptz '2030-06-01 12:00Z' + n * interval '1 minute' AS t) x`,
+      [busy.id],
+    );
+    expect(ids((await reader.get('/api/admin/appointments?date=2030-06-01')).body)).toHaveLength(60);
+    expect(ids((await reader.get('/api/admin/appointments?from=2030-06-01')).body)).toHaveLength(50);
+  });
+
   test('pages by cursor › every row once, also with equal starts and microseconds', async () => {
     const paged = await createTenant();
     const reader = await actAs(app, await createStaff({ tenant: paged, role: 'Accountant' }));
@@ -606,6 +623,14 @@ describe('PATCH /api/appointments/:id', () => {
       expect([refused.status, refused.body.error.message]).toEqual([400, 'paid_amount cannot exceed total_amount']);
     }
     expect((await patch(id, { paid_amount: 50 })).status).toBe(200);
+  });
+
+  test('total_amount null › cleared, and the lines count again', async () => {
+    const appointment = await createAppointment({ tenant, columns: { total_cents: 9_900 } });
+    await addAppointmentService(appointment);
+    const { body } = await patch(appointment.id, { total_amount: null });
+    expect([body.data.updated_fields, body.data.appointment.total_amount]).toEqual([['total_amount'], 50]);
+    expect((await rowOf(appointment.id))['total_cents']).toBeNull();
   });
 
   test('arrival and departure › set and cleared; leaving before arriving › 400', async () => {
