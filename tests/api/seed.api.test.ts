@@ -30,7 +30,15 @@ const look = <Row extends object>(database: TestDatabase, text: string): Promise
   withClient(database.adminUrl, async (client) => (await client.query(text)).rows[0] as Row);
 
 /** A shop of the same kind, small enough to be written many times. */
-const small = (plan: ShopPlan): ShopPlan => ({ ...plan, customers: 60, vehicles: 90, appointments: 120, technicians: 2, regularVisits: 5, past: 0.75 });
+const small = (plan: ShopPlan): ShopPlan => ({
+  ...plan,
+  customers: 60,
+  vehicles: 90,
+  appointments: 120,
+  technicians: 2,
+  regularVisits: 5,
+  past: 0.75,
+});
 
 describe('demo data', () => {
   const plans = demoPlans();
