@@ -15,7 +15,10 @@ const event = {
   schema_version: '1',
   payload: { page: '/board' },
 };
-const post = (body: NonNullable<RequestInit['body']>, { type = 'application/json', ip = '203.0.113.20', ...headers }: Record<string, string> = {}) =>
+const post = (
+  body: NonNullable<RequestInit['body']>,
+  { type = 'application/json', ip = '203.0.113.20', ...headers }: Record<string, string> = {},
+) =>
   server.fetch('/api/telemetry', {
     method: 'POST',
     body,

@@ -89,7 +89,7 @@ describe('leases of four workers', () => {
   test('takes at the same time › no token is spent twice or lost', async () => {
     const time = clock();
     const [worker] = workers(new LimitCounters(time.now), time.now);
-    const answers = await Promise.all(Array.from({ length: 700 }, () => worker?.take('k', 600, 60_000)));
+    const answers = await Promise.all(Array.from({ length: 700 }, () => worker!.take('k', 600, 60_000)));
     expect(answers.filter((answer) => answer?.allowed).length).toBeLessThanOrEqual(600);
     let more = 0;
     while ((await worker?.take('k', 600, 60_000))?.allowed) more += 1;
