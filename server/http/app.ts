@@ -2,7 +2,7 @@
  * The Express application: the chain of middlewares in the order in which they guard each other, then the endpoints.
  * Limits on headers, sockets and slow clients belong to the server that listens (the worker), not here.
  */
-import express, { type Application, type RequestHandler } from 'express';
+import express, { type Application, type RequestHandler, Router } from 'express';
 import { config } from '../../config';
 import { MethodNotAllowed } from '../../lib/errors';
 import { endpoints as allEndpoints } from '../../routes';
@@ -26,9 +26,24 @@ export interface AppOptions extends MountOptions {
 }
 
 const PROBE_PATHS = ['/health', '/health/live', '/healthz', '/api/health', '/ready', '/readyz', '/version'];
+const OPS_PATHS = ['/stats', '/metrics'];
 
 /** Behind the handler of GET: whatever comes here has another verb. */
 const onlyGet: RequestHandler = (req, res) => refuse(req, res, new MethodNotAllowed('GET, HEAD, OPTIONS'));
+
+/** Probes, operations and documents: open to all, without session, limit or tenant. Other requests pass it by at the cost of one look-up. */
+function plainPages(endpoints: readonly Endpoint[]): RequestHandler {
+  const router = Router({ caseSensitive: true });
+  mountProbes(router);
+  mountOps(router);
+  mountDocs(router, endpoints);
+  router.all([...PROBE_PATHS, ...DOCS_PATHS], onlyGet);
+  const paths = new Set([...PROBE_PATHS, ...OPS_PATHS, ...DOCS_PATHS].flatMap((path) => [path, `${path}/`]));
+  return (req, res, next) => {
+    if (paths.has(req.path)) router(req, res, next);
+    else next();
+  };
+}
 
 export function createApp({ endpoints = allEndpoints, corsOrigins, extend, ...options }: AppOptions = {}): Application {
   const app = express();
@@ -42,12 +57,8 @@ export function createApp({ endpoints = allEndpoints, corsOrigins, extend, ...op
   app.use(crossOrigin(corsOrigins));
   app.use(observe);
   app.use(rewriteLegacyPaths);
-  mountProbes(app);
-  mountOps(app);
-  for (const path of PROBE_PATHS) app.route(path).all(onlyGet);
+  app.use(plainPages(endpoints));
   // The overload gate belongs here: behind the probes, before anything that costs.
-  mountDocs(app, endpoints);
-  for (const path of DOCS_PATHS) app.route(path).all(onlyGet);
   extend?.(app);
   mount(app, endpoints, options);
   app.use(errorHandler);

@@ -4,10 +4,11 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Application } from 'express';
+import { setImmediate } from 'node:timers/promises';
+import type { IRouter } from 'express';
 import { PROJECT_ROOT } from '../../lib/project-root';
 import type { Endpoint } from '../../routes/endpoint';
-import { buildOpenApi } from './openapi';
+import { openApiSteps } from './openapi';
 import { compress } from './send';
 
 const FILES = [
@@ -18,19 +19,27 @@ const FILES = [
 
 export const DOCS_PATHS: readonly string[] = ['/api/openapi.json', ...FILES.map(([path]) => path)];
 
-export function mountDocs(app: Application, endpoints: readonly Endpoint[]): void {
-  app.use([...DOCS_PATHS], compress);
-  let document: string | undefined;
-  app.get('/api/openapi.json', (_req, res) => {
+export function mountDocs(router: IRouter, endpoints: readonly Endpoint[]): void {
+  let document: Promise<string> | undefined;
+  router.get('/api/openapi.json', compress, async (_req, res) => {
     // Built when somebody asks: a worker starts without it.
-    document ??= JSON.stringify(buildOpenApi(endpoints));
-    res.type('application/json').send(document);
+    document ??= buildBetweenRequests(endpoints);
+    res.type('application/json').send(await document);
   });
   for (const [path, file, type] of FILES) {
     const text = readFileSync(join(PROJECT_ROOT, 'web', 'docs', file), 'utf8');
-    app.get(path, (_req, res) => {
+    router.get(path, compress, (_req, res) => {
       res.setHeader('Content-Type', type);
       res.send(text);
     });
+  }
+}
+
+async function buildBetweenRequests(endpoints: readonly Endpoint[]): Promise<string> {
+  const steps = openApiSteps(endpoints);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return JSON.stringify(value);
+    await setImmediate();
   }
 }

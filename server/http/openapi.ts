@@ -70,6 +70,15 @@ const PROBES: readonly (readonly [path: string, id: string, summary: string, typ
 
 /** The document as plain data. Pure: the same list gives the same document. */
 export function buildOpenApi(endpoints: readonly Endpoint[] = allEndpoints): Json {
+  const steps = openApiSteps(endpoints);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
+}
+
+/** The same in small steps, so that a worker can build it between requests: all at once takes tenths of a second. */
+export function* openApiSteps(endpoints: readonly Endpoint[]): Generator<undefined, Json> {
   const components = new Components();
   const paths: Record<string, Json> = {};
   const add = (path: string, method: string, operation: Json): void => {
@@ -82,6 +91,7 @@ export function buildOpenApi(endpoints: readonly Endpoint[] = allEndpoints): Jso
   }
   components.add(ErrorBody);
   for (const endpoint of endpoints) {
+    yield;
     add(endpoint.path, endpoint.method, operationOf(endpoint, components));
     endpoint.aliases?.forEach((alias, index) => {
       const operation = operationOf(endpoint, components);

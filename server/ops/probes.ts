@@ -5,7 +5,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-import type { Application, RequestHandler, Response } from 'express';
+import type { IRouter, RequestHandler, Response } from 'express';
 import { config } from '../../config';
 import type { ClusterFacts } from '../../lib/cluster-ports';
 import { currentContext } from '../../lib/context';
@@ -124,7 +124,7 @@ const serviceHealth = raw(async (response) => {
 });
 
 /** Mounts all probes; call it before authentication, tenancy, limits and body parsing. */
-export function mountProbes(app: Application): void {
+export function mountProbes(app: IRouter): void {
   app.get('/health', health);
   for (const path of ['/health/live', '/healthz']) app.get(path, alive);
   app.get('/api/health', serviceHealth);

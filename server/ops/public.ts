@@ -2,7 +2,7 @@
  * `/stats` and `/metrics` on the public port. The documents are the primary's, of the whole cluster, whichever worker took
  * the request; a worker that gets no answer from the primary within a second says so instead of showing its own numbers.
  */
-import type { Application, NextFunction, Request, Response } from 'express';
+import type { IRouter, NextFunction, Request, Response } from 'express';
 import { config } from '../../config';
 import type { OpsSource } from '../../lib/cluster-ports';
 import { Unavailable } from '../../lib/errors';
@@ -31,7 +31,7 @@ const answer = (what: 'stats' | 'metrics') => async (request: Request, response:
 };
 
 /** Mounts both paths; call it before authentication. */
-export function mountOps(app: Application): void {
+export function mountOps(app: IRouter): void {
   app.get('/stats', answer('stats'));
   app.get('/metrics', answer('metrics'));
 }

@@ -28,7 +28,7 @@ function foreignId({ path }: Endpoint, name: string, shop: FullShop): string {
   throw new Error(`Say here which row :${name} of ${path} names`);
 }
 
-/** A body that would be accepted for a row of one's own. */
+/** A body that would be accepted for a row of one's own, where the empty one is not. */
 const BODIES: Readonly<Record<string, (own: FullShop) => object>> = {
   updateCustomer: () => ({ name: 'Changed' }),
   createCustomerNote: () => ({ content: 'Changed' }),
@@ -239,8 +239,9 @@ describe.each([
     async (_name, endpoint) => {
       for (const pattern of [endpoint.path, ...(endpoint.aliases ?? [])]) {
         const path = pattern.replace(/:(\w+)/g, (_match, name: string) => foreignId({ ...endpoint, path: pattern }, name, foreign));
-        const body = endpoint.body ? BODIES[endpoint.id]?.(own) : undefined;
-        if (endpoint.body) expect(BODIES).toHaveProperty(endpoint.id);
+        const body = BODIES[endpoint.id]?.(own) ?? {};
+        // A refused body would hide what the id is answered: say a good one in BODIES.
+        if (endpoint.body) expect(endpoint.body.safeParse(body).error?.issues).toBeUndefined();
         const response = await callerFor(endpoint)[endpoint.method](path).send(body);
         expect([response.status, response.body.error?.code]).toEqual([404, 'not_found']);
         // The plate is what the caller sent; everything else with the mark is the other shop's.
