@@ -5,24 +5,31 @@ import { APPOINTMENT_LIMIT } from './customer-figures.queries';
 
 const VISIT_LIMIT = 200;
 
-/** `$1` tenant, `$2` customer. */
+/**
+ * `$1` tenant, `$2` customer. Appointments and payments are pieces that one GROUP BY puts together: no join that could be
+ * repeated for each appointment.
+ */
 export const CUSTOMER_HISTORY = {
   name: 'customer_history',
   text: `WITH past AS MATERIALIZED (
     SELECT a.id, a.status, a.start_ts, a.end_ts, a.total_cents, a.paid_cents, a.created_at FROM appointments a
     WHERE a.tenant_id = $1 AND a.customer_id = $2 AND a.deleted_at IS NULL AND a.status IN ('COMPLETED', 'NO_SHOW', 'CANCELED')
     ORDER BY a.start_ts DESC, a.id DESC LIMIT ${APPOINTMENT_LIMIT}),
-  paid AS MATERIALIZED (
-    SELECT p.appointment_id, p.created_at, p.id, json_build_object('id', p.id, 'amount', dollars(p.amount_cents), 'method', p.method,
-      'created_at', iso_utc(p.created_at)) AS payment
-    FROM past a JOIN payments p ON p.tenant_id = $1 AND p.appointment_id = a.id WHERE p.voided_at IS NULL),
-  grouped AS (SELECT appointment_id, json_agg(payment ORDER BY created_at DESC, id) AS list FROM paid GROUP BY appointment_id)
-  SELECT json_build_object(
-    'pastAppointments', (SELECT COALESCE(json_agg(r), '[]') FROM (
-      SELECT a.id::text AS id, a.status, iso_utc(a.start_ts) AS start, iso_utc(a.end_ts) AS "end", dollars(COALESCE(a.total_cents, 0)) AS total_amount,
-        dollars(a.paid_cents) AS paid_amount, iso_utc(a.created_at) AS created_at, COALESCE(g.list, '[]') AS payments
-      FROM past a LEFT JOIN grouped g ON g.appointment_id = a.id ORDER BY a.start_ts DESC, a.id DESC) r),
-    'payments', (SELECT COALESCE(json_agg(payment ORDER BY created_at DESC, id), '[]') FROM paid))::text AS json
+  pieces AS MATERIALIZED (
+    SELECT a.id AS appointment_id, false AS is_payment, a.start_ts AS at, NULL::uuid AS id, row_to_json(r)::text AS item
+    FROM past a, LATERAL (SELECT a.id::text AS id, a.status, iso_utc(a.start_ts) AS start, iso_utc(a.end_ts) AS "end",
+      dollars(COALESCE(a.total_cents, 0)) AS total_amount, dollars(a.paid_cents) AS paid_amount, iso_utc(a.created_at) AS created_at) r
+    UNION ALL
+    SELECT p.appointment_id, true, p.created_at, p.id, row_to_json(r)::text
+    FROM past a JOIN payments p ON p.tenant_id = $1 AND p.appointment_id = a.id,
+      LATERAL (SELECT p.id, dollars(p.amount_cents) AS amount, p.method, iso_utc(p.created_at) AS created_at) r
+    WHERE p.voided_at IS NULL),
+  assembled AS (
+    SELECT appointment_id, max(at) FILTER (WHERE NOT is_payment) AS start_ts, left(max(item) FILTER (WHERE NOT is_payment), -1)
+      || ',"payments":[' || COALESCE(string_agg(item, ',' ORDER BY at DESC, id) FILTER (WHERE is_payment), '') || ']}' AS item
+    FROM pieces GROUP BY appointment_id)
+  SELECT '{"pastAppointments":[' || COALESCE((SELECT string_agg(item, ',' ORDER BY start_ts DESC, appointment_id DESC) FROM assembled), '')
+    || '],"payments":[' || COALESCE((SELECT string_agg(item, ',' ORDER BY at DESC, id) FROM pieces WHERE is_payment), '') || ']}' AS json
   FROM customers c WHERE c.tenant_id = $1 AND c.id = $2 AND c.deleted_at IS NULL`,
 };
 
@@ -59,7 +66,7 @@ const visitsSql = (name: string, owner: string) => ({
     SELECT a.id, a.status, a.start_ts, a.end_ts, COALESCE(a.total_cents, 0) AS total_cents, a.check_in_at, a.check_out_at, a.notes, a.vehicle_id
     FROM appointments a WHERE a.tenant_id = $1 AND ${owner} = $2 AND a.deleted_at IS NULL
     ORDER BY a.start_ts DESC, a.id DESC LIMIT ${VISIT_LIMIT}),
-  work AS (
+  work AS MATERIALIZED (
     SELECT s.appointment_id, json_agg(json_build_object('id', s.id, 'name', s.name, 'notes', s.notes, 'estimated_price', dollars(s.estimated_price_cents),
       'category', s.category, 'service_operation_id', s.service_operation_id) ORDER BY s.created_at, s.id) AS list
     FROM visited a JOIN appointment_services s ON s.tenant_id = $1 AND s.appointment_id = a.id WHERE s.deleted_at IS NULL GROUP BY s.appointment_id)

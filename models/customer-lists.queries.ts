@@ -121,7 +121,10 @@ export interface SearchRow {
 
 const FILTER_FIGURES: Readonly<Record<CustomerFilter, string>> = { all: '', vip: 'WHERE is_vip', overdue: 'WHERE is_overdue' };
 
-/** `$1` tenant, `$2` text, `$3` now, `$4` digits, `$5` plate key, `$6` rows. The tenant's rows are scanned once and joined by hash. */
+/**
+ * `$1` tenant, `$2` text, `$3` now, `$4` digits, `$5` plate key, `$6` rows. The tenant's rows are scanned once and joined by hash:
+ * nobody has figures without having matched, so FULL JOIN means LEFT JOIN here, and it cannot be done as a nested loop.
+ */
 const searchSql = (order: SearchOrder, filter: CustomerFilter) => ({
   name: `customer_search_${order}_${filter}`,
   text: `WITH matched AS MATERIALIZED (
@@ -131,7 +134,7 @@ const searchSql = (order: SearchOrder, filter: CustomerFilter) => ({
     FROM customers c LEFT JOIN vehicles v ON v.tenant_id = $1 AND v.customer_id = c.id AND v.is_active
     WHERE c.tenant_id = $1 AND c.deleted_at IS NULL
       AND (${matchesCustomer('$2', '$4')} OR strpos(v.license_plate, upper($2)) > 0 OR ($5 <> '' AND strpos(v.plate_key, $5) > 0))),
-  figures AS (
+  figures AS MATERIALIZED (
     SELECT a.customer_id, count(*) FILTER (WHERE ${VISITED}) AS visits, max(a.start_ts) FILTER (WHERE ${VISITED}) AS last_visit_at,
       COALESCE(sum(a.total_cents) FILTER (WHERE a.status IN ${SPENT_STATUSES}), 0)::bigint AS spent_cents, ${LAST_SERVICE_AT} AS last_service_at
     FROM appointments a WHERE a.tenant_id = $1 AND a.deleted_at IS NULL AND a.customer_id IN (SELECT customer_id FROM matched)
@@ -140,7 +143,7 @@ const searchSql = (order: SearchOrder, filter: CustomerFilter) => ({
     SELECT m.customer_id, m.name, m.phone, m.email, m.vehicle_id, m.plate, m.vehicle, m.plate_first, COALESCE(f.visits, 0) AS visits,
       f.last_visit_at, COALESCE(f.spent_cents, 0) AS spent_cents, f.last_service_at,
       m.is_vip OR COALESCE(f.spent_cents, 0) >= ${VIP_CENTS} AS is_vip, ${OVERDUE('f.last_service_at')} AS is_overdue
-    FROM matched m LEFT JOIN figures f ON f.customer_id = m.customer_id)
+    FROM matched m FULL JOIN figures f ON f.customer_id = m.customer_id)
   SELECT * FROM found ${FILTER_FIGURES[filter]} ORDER BY ${SEARCH_ORDERS[order]}, customer_id, vehicle_id LIMIT $6::int`,
 });
 
@@ -173,14 +176,14 @@ const RECENT = {
     GROUP BY a.customer_id ORDER BY at DESC, id DESC LIMIT $2::int),
   theirs AS MATERIALIZED (
     SELECT a.* FROM newest n JOIN appointments a ON a.tenant_id = $1 AND a.customer_id = n.customer_id WHERE a.deleted_at IS NULL),
-  latest AS (
+  latest AS MATERIALIZED (
     SELECT DISTINCT ON (a.customer_id) a.customer_id, a.id, a.status, COALESCE(a.end_ts, a.start_ts) AS at
     FROM theirs a ORDER BY a.customer_id, COALESCE(a.end_ts, a.start_ts) DESC, a.id DESC),
-  figures AS (
+  figures AS MATERIALIZED (
     SELECT a.customer_id, count(*) FILTER (WHERE ${VISITED}) AS visits, ${LAST_SERVICE_AT} AS last_service_at,
       COALESCE(sum(a.total_cents) FILTER (WHERE a.status IN ${SPENT_STATUSES}), 0)::bigint AS spent_cents
     FROM theirs a GROUP BY a.customer_id),
-  cars AS (
+  cars AS MATERIALIZED (
     SELECT v.customer_id, json_agg(json_build_object('vehicleId', v.id::text, 'plate', v.license_plate, 'vehicle', ${VEHICLE_LABEL})
       ORDER BY v.is_primary DESC, v.id) AS list
     FROM newest n JOIN vehicles v ON v.tenant_id = $1 AND v.customer_id = n.customer_id WHERE v.is_active GROUP BY v.customer_id)
@@ -227,7 +230,7 @@ export function customersByPhone(digits: string): Promise<LookupRow[]> {
       text: `WITH found AS (
         SELECT c.id, ${CUSTOMER_NAME} AS name, c.email, c.phone FROM customers c
         WHERE c.tenant_id = $1 AND c.phone_digits = $2 AND c.deleted_at IS NULL ORDER BY lower(c.name), c.id LIMIT ${LOOKUP_LIMIT}),
-      cars AS (
+      cars AS MATERIALIZED (
         SELECT v.customer_id, json_agg(json_build_object('id', v.id, 'make', v.make, 'model', v.model, 'year', v.year, 'license_plate', v.license_plate,
           'vin', v.vin, 'is_primary', v.is_primary, 'notes', v.notes) ORDER BY v.is_primary DESC, v.id) AS list
         FROM found f JOIN vehicles v ON v.tenant_id = $1 AND v.customer_id = f.id WHERE v.is_active GROUP BY v.customer_id)

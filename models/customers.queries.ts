@@ -1,6 +1,6 @@
 /**
- * Reads of one customer, as JSON built in SQL: the detail and its pieces. Children are aggregated once for all appointments
- * and then joined, so the number of statements and of rows read does not multiply.
+ * Reads of one customer, as JSON built in SQL: the detail and its pieces. Children are fetched
+ * once for all appointments, so neither statements nor rows multiply.
  */
 import { tenant } from '../lib/context';
 import { query } from '../lib/db';
@@ -30,7 +30,7 @@ const APPOINTMENTS_OF_CUSTOMER = `appts AS MATERIALIZED (
     LEFT JOIN appointment_vehicles av ON av.tenant_id = a.tenant_id AND av.appointment_id = a.id AND av.vehicle_id = a.vehicle_id
     WHERE a.tenant_id = $1 AND a.customer_id = $2 AND a.deleted_at IS NULL)`;
 
-const VEHICLES = `vehicle_figures AS (
+const VEHICLES = `vehicle_figures AS MATERIALIZED (
     SELECT a.vehicle_id, count(*) FILTER (WHERE ${VISITED}) AS visits, count(*) FILTER (WHERE a.status = 'COMPLETED') AS completed,
       COALESCE(sum(a.total_cents) FILTER (WHERE a.status IN ${SPENT_STATUSES}), 0)::bigint AS spent_cents,
       ${LAST_SERVICE_AT} AS last_service_at,
@@ -50,49 +50,56 @@ const VEHICLES = `vehicle_figures AS (
       WHERE v.tenant_id = $1 AND v.customer_id = $2
       ORDER BY v.is_active DESC, v.is_primary DESC, v.created_at DESC, v.id DESC) r)`;
 
-/** Children of the appointments shown, one row for each appointment that has any. */
-const CHILDREN = `services AS (
-    SELECT s.appointment_id, json_agg(json_build_object('id', s.id, 'name', s.name, 'notes', s.notes,
-      'estimated_price', dollars(s.estimated_price_cents), 'estimated_hours', s.estimated_hours, 'category', s.category,
-      'service_operation_id', s.service_operation_id) ORDER BY s.created_at, s.id) AS list
-    FROM shown a JOIN appointment_services s ON s.tenant_id = $1 AND s.appointment_id = a.id
-    WHERE s.deleted_at IS NULL GROUP BY s.appointment_id),
-  payments_made AS (
-    SELECT p.appointment_id, json_agg(json_build_object('id', p.id, 'amount', dollars(p.amount_cents), 'method', p.method,
-      'created_at', iso_utc(p.created_at), 'note', p.note) ORDER BY p.created_at DESC, p.id) AS list
-    FROM shown a JOIN payments p ON p.tenant_id = $1 AND p.appointment_id = a.id
-    WHERE p.voided_at IS NULL GROUP BY p.appointment_id),
-  messages_sent AS (
-    SELECT m.appointment_id, json_agg(json_build_object('id', m.id, 'channel', m.channel, 'direction', m.direction, 'body', m.body,
-      'status', m.status, 'created_at', iso_utc(m.created_at)) ORDER BY m.created_at DESC, m.id) AS list
-    FROM shown a JOIN messages m ON m.tenant_id = $1 AND m.appointment_id = a.id
-    WHERE m.deleted_at IS NULL GROUP BY m.appointment_id)`;
-
-/** One statement for the whole detail; `etag` is the row version and a hash of everything shown. */
-const detailSql = (withChildren: boolean): string => `WITH ${APPOINTMENTS_OF_CUSTOMER},
-  shown AS MATERIALIZED (SELECT * FROM appts ORDER BY start_ts DESC, id DESC LIMIT ${APPOINTMENT_LIMIT}),
-  ${withChildren ? `${CHILDREN},` : ''}
-  ${VEHICLES},
-  figures AS (SELECT ${METRICS} FROM appts a),
-  appointment_list AS (
-    SELECT COALESCE(json_agg(r), '[]') AS list FROM (
-      SELECT a.id::text AS id, a.status, iso_utc(a.start_ts) AS start, iso_utc(a.end_ts) AS "end", dollars(a.total_cents) AS "totalAmount",
+/** Each appointment shown as JSON text, without its children. */
+const SHOWN = `shown AS MATERIALIZED (SELECT * FROM appts ORDER BY start_ts DESC, id DESC LIMIT ${APPOINTMENT_LIMIT}),
+  base AS (
+    SELECT a.id, a.start_ts, row_to_json(r)::text AS item FROM shown a LEFT JOIN vehicles v ON v.tenant_id = $1 AND v.id = a.vehicle_id,
+      LATERAL (SELECT a.id::text AS id, a.status, iso_utc(a.start_ts) AS start, iso_utc(a.end_ts) AS "end", dollars(a.total_cents) AS "totalAmount",
         dollars(a.paid_cents) AS "paidAmount", dollars(GREATEST(a.total_cents - a.paid_cents, 0)) AS "unpaidAmount",
         iso_utc(a.check_in_at) AS "checkInAt", iso_utc(a.check_out_at) AS "checkOutAt", a.notes, a.tech_id AS "techId",
         a.mileage_at_service AS "mileageAtService",
         CASE WHEN v.id IS NOT NULL THEN json_build_object('id', v.id::text, 'plate', v.license_plate, 'year', v.year, 'make', v.make,
-          'model', v.model, 'vin', v.vin, 'display', ${VEHICLE_DISPLAY}) END AS vehicle${
-            withChildren
-              ? `, COALESCE(s.list, '[]') AS services, COALESCE(p.list, '[]') AS payments, COALESCE(m.list, '[]') AS messages`
-              : ''
-          }
-      FROM shown a LEFT JOIN vehicles v ON v.tenant_id = $1 AND v.id = a.vehicle_id${
-        withChildren
-          ? `
-        LEFT JOIN services s ON s.appointment_id = a.id LEFT JOIN payments_made p ON p.appointment_id = a.id LEFT JOIN messages_sent m ON m.appointment_id = a.id`
-          : ''
-      }
-      ORDER BY a.start_ts DESC, a.id DESC) r),
+          'model', v.model, 'vin', v.vin, 'display', ${VEHICLE_DISPLAY}) END AS vehicle) r)`;
+
+const PLAIN_LIST = `appointment_list AS (
+    SELECT '[' || COALESCE(string_agg(item, ',' ORDER BY start_ts DESC, id DESC), '') || ']' AS list FROM base)`;
+
+/**
+ * Appointments and children as one heap of pieces, put together by one GROUP BY. Joining lists that were aggregated before would
+ * read as well, but once the planner takes the customer for a small one it would aggregate anew for each appointment.
+ */
+const LIST_WITH_CHILDREN = `pieces AS (
+    SELECT b.id AS appointment_id, 'a' AS kind, b.start_ts AS at, NULL::uuid AS id, b.item FROM base b
+    UNION ALL
+    SELECT s.appointment_id, 's', s.created_at, s.id, row_to_json(r)::text
+    FROM shown a JOIN appointment_services s ON s.tenant_id = $1 AND s.appointment_id = a.id,
+      LATERAL (SELECT s.id, s.name, s.notes, dollars(s.estimated_price_cents) AS estimated_price, s.estimated_hours, s.category, s.service_operation_id) r
+    WHERE s.deleted_at IS NULL
+    UNION ALL
+    SELECT p.appointment_id, 'p', p.created_at, p.id, row_to_json(r)::text
+    FROM shown a JOIN payments p ON p.tenant_id = $1 AND p.appointment_id = a.id,
+      LATERAL (SELECT p.id, dollars(p.amount_cents) AS amount, p.method, iso_utc(p.created_at) AS created_at, p.note) r
+    WHERE p.voided_at IS NULL
+    UNION ALL
+    SELECT m.appointment_id, 'm', m.created_at, m.id, row_to_json(r)::text
+    FROM shown a JOIN messages m ON m.tenant_id = $1 AND m.appointment_id = a.id,
+      LATERAL (SELECT m.id, m.channel, m.direction, m.body, m.status, iso_utc(m.created_at) AS created_at) r
+    WHERE m.deleted_at IS NULL),
+  assembled AS (
+    SELECT appointment_id, max(at) FILTER (WHERE kind = 'a') AS start_ts, left(max(item) FILTER (WHERE kind = 'a'), -1)
+      || ',"services":[' || COALESCE(string_agg(item, ',' ORDER BY at, id) FILTER (WHERE kind = 's'), '')
+      || '],"payments":[' || COALESCE(string_agg(item, ',' ORDER BY at DESC, id) FILTER (WHERE kind = 'p'), '')
+      || '],"messages":[' || COALESCE(string_agg(item, ',' ORDER BY at DESC, id) FILTER (WHERE kind = 'm'), '') || ']}' AS item
+    FROM pieces GROUP BY appointment_id),
+  appointment_list AS (
+    SELECT '[' || COALESCE(string_agg(item, ',' ORDER BY start_ts DESC, appointment_id DESC), '') || ']' AS list FROM assembled)`;
+
+/** One statement for the whole detail; `etag` is the row version and a hash of everything shown. */
+const detailSql = (withChildren: boolean): string => `WITH ${APPOINTMENTS_OF_CUSTOMER},
+  ${SHOWN},
+  ${withChildren ? LIST_WITH_CHILDREN : PLAIN_LIST},
+  ${VEHICLES},
+  figures AS MATERIALIZED (SELECT ${METRICS} FROM appts a),
   customer AS (
     SELECT c.version, c.is_vip OR f.spent_cents >= ${VIP_CENTS} AS is_vip, row_to_json(r)::text AS text
     FROM customers c, figures f, LATERAL (
@@ -104,7 +111,7 @@ const detailSql = (withChildren: boolean): string => `WITH ${APPOINTMENTS_OF_CUS
         c.sms_consent) r
     WHERE c.tenant_id = $1 AND c.id = $2 AND c.deleted_at IS NULL),
   parts AS (
-    SELECT c.version, c.text AS customer, v.list::text AS vehicles, a.list::text AS appointments, row_to_json(m)::text AS metrics
+    SELECT c.version, c.text AS customer, v.list::text AS vehicles, a.list AS appointments, row_to_json(m)::text AS metrics
     FROM customer c, vehicle_list v, appointment_list a, figures f, LATERAL (
       SELECT ${METRICS_KEYS({ isVip: 'c.is_vip', vehicles: 'v.active' })}) m),
   tagged AS (SELECT *, version || '.' || left(md5(customer || vehicles || appointments || metrics), 16) AS etag FROM parts)

@@ -60,7 +60,7 @@ const PAGE_CTES = (owner: string, more: string): string => `fetched AS MATERIALI
     FROM appointments a WHERE a.tenant_id = $1 AND ${owner} = $2 AND ${PAGE_CONDITIONS}${more}
     ORDER BY a.start_ts DESC, a.id DESC LIMIT $5::int + 1),
   shown AS MATERIALIZED (SELECT * FROM fetched WHERE n <= $5::int),
-  work AS (
+  work AS MATERIALIZED (
     SELECT s.appointment_id, json_agg(json_build_object('service_id', COALESCE(s.service_operation_id, s.id::text), 'name', s.name,
       'display_order', s.place) ORDER BY s.place) AS list
     FROM (SELECT s.*, row_number() OVER (PARTITION BY s.appointment_id ORDER BY s.created_at, s.id) AS place
@@ -84,7 +84,7 @@ const pageValues = ({ limit, after, from, to }: PageQuery): unknown[] => [limit,
 const CUSTOMER_PROFILE = {
   name: 'customer_profile',
   text: `WITH ${PAGE_CTES('a.customer_id', ' AND ($11::bigint IS NULL OR a.vehicle_id = $11::bigint)')},
-  figures AS (SELECT ${METRICS} FROM (
+  figures AS MATERIALIZED (SELECT ${METRICS} FROM (
     SELECT a.status, a.start_ts, a.check_out_at, COALESCE(a.total_cents, 0) AS total_cents, a.paid_cents
     FROM appointments a WHERE a.tenant_id = $1 AND a.customer_id = $2 AND a.deleted_at IS NULL) a),
   served AS (
