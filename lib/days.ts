@@ -15,8 +15,15 @@ export interface InstantRange {
 const CLOCK_STEP = { minutes: 15 };
 const DAY = /^\d{4}-\d{2}-\d{2}$/;
 
-/** True for an existing calendar day written YYYY-MM-DD. */
-export const isDay = (text: string): boolean => DAY.test(text) && DateTime.fromISO(text, { zone: 'utc' }).isValid;
+/** Days outside are typing mistakes; arithmetic at the edges of the calendar would leave four-digit years. */
+const [FIRST_YEAR, LAST_YEAR] = [1900, 2200];
+
+/** True for an existing calendar day written YYYY-MM-DD, in a year that a shop can mean. */
+export function isDay(text: string): boolean {
+  if (!DAY.test(text)) return false;
+  const { isValid, year } = DateTime.fromISO(text, { zone: 'utc' });
+  return isValid && year >= FIRST_YEAR && year <= LAST_YEAR;
+}
 
 /** The first instant of a day (YYYY-MM-DD) in an IANA zone. @throws RangeError for a day or zone that does not exist */
 export function startOfDay(day: string, timeZone: string): Date {

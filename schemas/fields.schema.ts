@@ -7,11 +7,15 @@ import { z } from 'zod';
 const ISO = /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)\s?(Z|[+-]\d{2}:?\d{2})?)?$/i;
 const DAY_MS = 86_400_000;
 
+/** Instants of other years are typing mistakes, and PostgreSQL and JavaScript write them differently. */
+const [FIRST_YEAR, LAST_YEAR] = [1900, 2200];
+
 /** An ISO 8601 instant; without an offset it is read as UTC. Null for anything else, impossible days included. */
 export function parseInstant(text: string): Date | null {
   const [, day = '', time = '00:00', offset = 'Z'] = ISO.exec(text.trim()) ?? [];
   const midnight = Date.parse(`${day}T00:00:00Z`);
-  if (Number.isNaN(midnight) || new Date(midnight).toISOString().slice(0, 10) !== day) return null;
+  const year = Number(day.slice(0, 4));
+  if (Number.isNaN(midnight) || year < FIRST_YEAR || year > LAST_YEAR || new Date(midnight).toISOString().slice(0, 10) !== day) return null;
   const zone = /^[+-]\d{4}$/.test(offset) ? `${offset.slice(0, 3)}:${offset.slice(3)}` : offset.toUpperCase();
   const instant = new Date(`${day}T${time}${zone}`);
   // 24:00 and offsets beyond a day would leave the calendar day that was written.

@@ -200,6 +200,8 @@ describe('on a fixed day', () => {
 
 test.each([
   ['date=2031-13-01', "Invalid 'date' date format"],
+  ['date=9999-12-31', "Invalid 'date' date format"],
+  ['from=0000-01-01', "Invalid 'from' date format"],
   ['from=soon', "Invalid 'from' date format"],
   ['to=2031-02-30', "Invalid 'to' date format"],
   ['techId=me', 'Invalid techId'],

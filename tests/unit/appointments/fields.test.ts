@@ -23,6 +23,8 @@ test.each([
   '2027-01-01T10:61Z',
   '1',
   '14/03/2027',
+  '9999-12-31',
+  '0001-01-01T00:00:00Z',
 ])('parseInstant › %j › refused', (text) => {
   expect(parseInstant(text)).toBeNull();
 });

@@ -54,7 +54,8 @@ test('startOfDay › a midnight that the clocks skip › the day begins after th
 
 test('isDay › only existing calendar days', () => {
   expect(isDay('2028-02-29')).toBe(true);
-  for (const text of ['2027-02-29', '2027-13-01', '2027-1-1', '20270101', '2027-01-01T00:00', '']) expect(isDay(text)).toBe(false);
+  for (const text of ['2027-02-29', '2027-13-01', '2027-1-1', '20270101', '2027-01-01T00:00', '', '9999-12-31', '0000-01-01'])
+    expect(isDay(text)).toBe(false);
 });
 
 test('startOfDay › a word or an unknown zone › RangeError', () => {
