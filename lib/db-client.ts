@@ -4,7 +4,7 @@
  */
 import pg from 'pg';
 import { config } from '../config';
-import { currentContext } from './context';
+import { type Context, currentContext, withContext } from './context';
 import { log } from './log';
 import { metrics } from './metrics';
 
@@ -49,9 +49,9 @@ export function fingerprint(text: string): string {
     .slice(0, 500);
 }
 
-function finished(text: string, started: number, error: unknown): void {
+/** `current` is the context that sent the statement: the driver calls back outside it. */
+function finished(text: string, started: number, current: Context | undefined, error: unknown): void {
   const ms = performance.now() - started;
-  const current = currentContext();
   if (current) current.stats.dbMs += ms;
   if (!error) lastSuccess = performance.now();
   const verb = /^\s*(\w+)/.exec(text)?.[1]?.toLowerCase() ?? '';
@@ -59,7 +59,9 @@ function finished(text: string, started: number, error: unknown): void {
   if (error) metrics.queryErrors.inc();
   if (ms >= config.LOG_SLOW_QUERY_MS) {
     metrics.slowQueries.inc();
-    log.warn('slow query', { ms: Math.round(ms), fingerprint: fingerprint(text) });
+    const report = () => log.warn('slow query', { ms: Math.round(ms), fingerprint: fingerprint(text) });
+    if (current) withContext(current, report);
+    else report();
   }
   for (const listener of listeners) listener({ text, ms, failed: Boolean(error) });
 }
@@ -104,11 +106,11 @@ export class InstrumentedClient extends pg.Client {
     const text = typeof query === 'string' ? query : (query.text ?? '');
     if (CONTROL.test(text)) return original.apply(this, args);
     const started = performance.now();
-    const stats = currentContext()?.stats;
-    if (stats) stats.queries += 1;
+    const current = currentContext();
+    if (current) current.stats.queries += 1;
     const done = (error: unknown): void => {
       this.#nameLostConnection(error);
-      finished(text, started, error);
+      finished(text, started, current, error);
     };
     const wrap =
       (next: Callback): Callback =>

@@ -3,7 +3,6 @@
 -- constraints and application writes. Money is integer cents. Statuses are text with a CHECK.
 
 CREATE EXTENSION IF NOT EXISTS btree_gist;
-CREATE EXTENSION IF NOT EXISTS pg_trgm;
 
 -- The role whose rights the service works under: neither owner nor BYPASSRLS. Roles belong to the whole server, so a
 -- concurrent migration of another database may have made it between the check and the CREATE.
@@ -184,7 +183,6 @@ CREATE UNIQUE INDEX customers_tenant_id_email_key ON customers (tenant_id, email
 CREATE INDEX customers_tenant_id_phone_digits_idx ON customers (tenant_id, phone_digits) WHERE phone_digits IS NOT NULL;
 CREATE INDEX customers_tenant_id_created_at_idx ON customers (tenant_id, created_at DESC, id DESC);
 CREATE INDEX customers_tenant_id_name_idx ON customers (tenant_id, lower(name), id);
-CREATE INDEX customers_search_idx ON customers USING gin (name gin_trgm_ops, email gin_trgm_ops, phone_digits gin_trgm_ops);
 
 CREATE TABLE customer_auth (
   tenant_id uuid NOT NULL,

@@ -1,6 +1,6 @@
 /** `lib/db.ts` against a real PostgreSQL: tenant scope, transactions, errors, the bounded pool. */
 import { randomUUID } from 'node:crypto';
-import { ANONYMOUS, type Context, newWorkStats, withContext } from '../../lib/context';
+import { ANONYMOUS, type Context, context, newWorkStats, withContext } from '../../lib/context';
 import {
   afterCommit,
   closeDatabase,
@@ -21,7 +21,7 @@ import { Conflict, Unavailable } from '../../lib/errors';
 const POOL_MAX = 4;
 
 function inTenant<T>(id: string | null, work: () => Promise<T>): Promise<T> {
-  const context: Context = {
+  const scope: Context = {
     requestId: randomUUID(),
     operation: 'test',
     actor: ANONYMOUS,
@@ -30,7 +30,7 @@ function inTenant<T>(id: string | null, work: () => Promise<T>): Promise<T> {
     userAgent: null,
     stats: newWorkStats(),
   };
-  return withContext(context, work);
+  return withContext(scope, work);
 }
 
 async function newTenant(): Promise<string> {
@@ -111,6 +111,16 @@ describe('tenant scope', () => {
     expect(seen.filter((text) => /customers/.test(text))).toHaveLength(3);
     expect(seen.filter((text) => /START|COMMIT|set_config/.test(text))).toEqual([]);
   });
+});
+
+test('a read outside a transaction › its time counts for the context that sent it', async () => {
+  const tenant = await newTenant();
+  const ms = await inTenant(tenant, async () => {
+    await query({ text: 'SELECT pg_sleep(0.02)' });
+    return context().stats;
+  });
+  expect(ms.queries).toBe(1);
+  expect(ms.dbMs).toBeGreaterThanOrEqual(20);
 });
 
 describe('transactions', () => {
