@@ -98,6 +98,14 @@ const list: Endpoint[] = [
   endpoint({
     ...common,
     method: 'get',
+    path: '/api/talkative-reply',
+    id: 'talkativeReply',
+    reply: [200, Item],
+    handle: async () => ({ id: 1, name: 'bolt', cost: 5 }),
+  }),
+  endpoint({
+    ...common,
+    method: 'get',
     path: '/api/defect',
     id: 'defect',
     handle: async () => {
@@ -273,8 +281,9 @@ describe('envelope', () => {
     expect([status, text]).toEqual([200, '']);
     expect(headers.get('content-type')).toContain('application/json');
   });
-  test('a reply that does not fit its schema › 500 in tests', async () => {
+  test('a reply that does not fit its schema, or says more than it › 500 in tests', async () => {
     expect((await call('/api/bad-reply')).status).toBe(500);
+    expect((await call('/api/talkative-reply')).status).toBe(500);
   });
   test('cookies › one header each, expired by date', async () => {
     const { headers } = await call('/api/cookie', { method: 'POST' });
