@@ -163,7 +163,8 @@ class IpcLink implements PrimaryLink {
   }
 
   ready({ host, port }: { host: string; port: number }): void {
-    this.#send({ type: 'ready', host, port });
+    // The first report goes first, so that whoever sees a ready worker sees its numbers as well.
+    void this.#report().then(() => this.#send({ type: 'ready', host, port }));
   }
 
   failed(code: number, message: string): Promise<void> {

@@ -32,6 +32,7 @@ export class SnapshotStore {
   readonly #live = new Map<string, Map<string, MetricSnapshot>>();
   #retired: MetricSnapshot[] = [];
   #lost = 0;
+  #version = 0;
   /** Retirements are asynchronous in prom-client; they are chained so that none is computed from a stale total. */
   #retiring: Promise<void> = Promise.resolve();
 
@@ -40,11 +41,17 @@ export class SnapshotStore {
     return this.#lost;
   }
 
+  /** Changes whenever a count may have changed, so that what is computed from them can be kept until then. */
+  get version(): number {
+    return this.#version;
+  }
+
   /** `changed` holds the metrics that changed since the worker's last push, each one whole and cumulative. */
   push(worker: string, changed: readonly MetricSnapshot[]): void {
     const held = this.#live.get(worker) ?? new Map<string, MetricSnapshot>();
     this.#live.set(worker, held);
     for (const metric of changed) held.set(metric.name, metric);
+    this.#version += 1;
   }
 
   /** The worker is gone: its counts join the retired total. `complete` = it sent its last snapshot. Resolves when they have. */
@@ -58,6 +65,7 @@ export class SnapshotStore {
       // One step, so that no reader sees the counts twice or not at all.
       this.#retired = merged;
       this.#live.delete(worker);
+      this.#version += 1;
     });
     return this.#retiring;
   }

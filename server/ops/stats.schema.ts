@@ -226,5 +226,5 @@ export const Stats = z
     }),
     counts: nullable(z.unknown()),
   })
-  .meta({ id: 'Stats', description: 'Live state of the whole cluster' });
+  .describe('Live state of the whole cluster');
 export type Stats = z.infer<typeof Stats>;

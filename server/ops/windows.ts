@@ -19,8 +19,6 @@ type Series = Map<string, Distribution>;
 
 const FRAME_MS = 5_000;
 const KEPT_MS = 15 * 60_000 + FRAME_MS;
-/** The current totals are computed at most this often, however often they are asked for. */
-const CURRENT_MS = 500;
 
 /** The value below which `share` of the observations lie, interpolated in its bucket; null without observations. */
 export function percentile({ bounds, counts, count }: Distribution, share: number): number | null {
@@ -124,7 +122,7 @@ export class Windows {
   readonly #counters: readonly string[];
   readonly #now: () => number;
   #frames: Frame[];
-  #current: Frame | undefined;
+  #current: { version: number; frame: Frame } | undefined;
 
   constructor(
     store: SnapshotStore,
@@ -148,8 +146,9 @@ export class Windows {
 
   view(seconds: number): WindowView {
     const now = this.#now();
-    if (!this.#current || now - this.#current.at > CURRENT_MS) this.#current = this.#take(now);
-    const current = this.#current;
+    // Computed anew only when a worker has pushed, however often it is asked for.
+    if (this.#current?.version !== this.#store.version) this.#current = { version: this.#store.version, frame: this.#take(now) };
+    const current = { ...this.#current.frame, at: now };
     const wanted = now - seconds * 1000;
     // The youngest frame that is old enough; in a young cluster, the first one, which is empty.
     let then = this.#frames[0];

@@ -1,0 +1,116 @@
+/** Stopping: everything that was begun is answered, nothing is left behind, and what cannot end is named. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { spawnService } from '../support/cluster';
+import { temporaryFolder } from '../support/services';
+import { call, eventually, isAlive, Load, startChaos, stats, TIMES, tally } from './support';
+
+const WORKER_ENV = { WORKERS: '2' };
+
+test('SIGTERM with 50 requests in flight › all answered, exit 0, no process left', async () => {
+  const service = await startChaos({ env: { WORKERS: '4' } });
+  const children = (await stats(service)).workers.map(({ pid }) => pid);
+  const calls = Array.from({ length: 50 }, () => call(service.url, { path: '/chaos/wait?ms=3000' }));
+  await eventually('50 in flight', async () => (await stats(service)).requests.in_flight === 50);
+  service.kill('SIGTERM');
+  const outcomes = await Promise.all(calls);
+  expect(tally(outcomes)).toEqual({ 200: 50 });
+  for (const { headers } of outcomes) expect(headers['connection']).toBe('close');
+  expect(await service.waitForExit()).toEqual({ code: 0, signal: null });
+  expect(children.filter(isAlive)).toEqual([]);
+});
+
+test('SIGTERM under load › successes, then refusals, and nothing that was begun before fails', async () => {
+  const service = await startChaos({ env: WORKER_ENV });
+  const load = new Load(service.url, {
+    clients: 10,
+    request: () => ({ path: '/chaos/echo', method: 'POST', body: Buffer.alloc(16_384, 'x') }),
+  });
+  await eventually('load', async () => load.outcomes.length > 200);
+  const stoppedAt = performance.now();
+  service.kill('SIGTERM');
+  expect(await service.waitForExit()).toEqual({ code: 0, signal: null });
+  const outcomes = (await load.stop()).sort((a, b) => a.startedAt - b.startedAt);
+  // What waits in the queue of a socket that closes is reset by the kernel; those clients had not been taken yet.
+  const untaken = outcomes.filter(({ result }) => result !== 200 && result !== 'ECONNREFUSED');
+  expect(untaken.filter(({ result, body }) => result !== 'ECONNRESET' || body !== '')).toEqual([]);
+  expect(untaken.filter(({ startedAt }) => startedAt < stoppedAt).length).toBeLessThanOrEqual(2);
+  const lastSuccess = Math.max(...outcomes.filter(({ result }) => result === 200).map(({ startedAt }) => startedAt));
+  const firstRefusal = Math.min(...outcomes.filter(({ result }) => result === 'ECONNREFUSED').map(({ startedAt }) => startedAt));
+  expect(lastSuccess).toBeLessThan(firstRefusal);
+});
+
+test('Ctrl-C to the whole group › a clean drain as well: the workers leave the decision to the primary', async () => {
+  const service = await startChaos({ env: WORKER_ENV });
+  const children = (await stats(service)).workers.map(({ pid }) => pid);
+  const calls = Array.from({ length: 10 }, () => call(service.url, { path: '/chaos/wait?ms=3000' }));
+  await eventually('10 in flight', async () => (await stats(service)).requests.in_flight === 10);
+  service.killGroup('SIGINT');
+  expect(tally(await Promise.all(calls))).toEqual({ 200: 10 });
+  expect(await service.waitForExit()).toEqual({ code: 0, signal: null });
+  expect(children.filter(isAlive)).toEqual([]);
+});
+
+test('PRESTOP_DELAY › not ready at once, but still serving', async () => {
+  const service = await startChaos({ env: { ...WORKER_ENV, PRESTOP_DELAY: '2' } });
+  expect((await service.request('/ready')).status).toBe(200);
+  service.kill('SIGTERM');
+  const ready = await eventually('not ready', async () => {
+    const answer = await service.request<{ status: string; checks: { draining: boolean } }>('/ready');
+    return answer.status === 503 && answer.body;
+  });
+  expect(ready).toMatchObject({ status: 'not-ready', checks: { draining: true } });
+  expect((await call(service.url, { path: '/chaos/wait?ms=5' })).result).toBe(200);
+  expect(await service.waitForExit()).toEqual({ code: 0, signal: null });
+});
+
+test('a request that never ends › cut off after GRACEFUL_TIMEOUT, named in the log, exit 1', async () => {
+  const service = await startChaos({ env: { ...WORKER_ENV, GRACEFUL_TIMEOUT: '2', REQUEST_TIMEOUT: '60' } });
+  const never = call(service.url, { path: '/chaos/never' });
+  await eventually('in flight', async () => (await stats(service)).requests.in_flight === 1);
+  await eventually('reported', async () => (await stats(service)).workers.some(({ oldest_request }) => oldest_request !== null));
+  const stoppedAt = performance.now();
+  service.kill('SIGTERM');
+  expect(await service.waitForExit()).toEqual({ code: 1, signal: null });
+  const took = performance.now() - stoppedAt;
+  expect(took).toBeGreaterThanOrEqual(1_900);
+  expect(took).toBeLessThan(3_000 * TIMES);
+  expect((await never).result).not.toBe(200);
+  const evidence = service.events().find(({ message }) => message === 'requests outlived the drain');
+  expect(evidence).toMatchObject({ in_flight: 1, hanging: [{ ms: expect.any(Number) as number }] });
+});
+
+test.each(['SIGTERM', 'SIGQUIT'] as const)('a second signal (%s) › ends at once', async (second) => {
+  const service = await startChaos({ env: { ...WORKER_ENV, GRACEFUL_TIMEOUT: '30', REQUEST_TIMEOUT: '60' } });
+  const children = (await stats(service)).workers.map(({ pid }) => pid);
+  void call(service.url, { path: '/chaos/never' });
+  await eventually('in flight', async () => (await stats(service)).requests.in_flight === 1);
+  service.kill('SIGTERM');
+  await service.waitForLine(/"message":"stopping"/);
+  // A copy of the same signal right after the first is npm's echo of one Ctrl-C, not a second wish.
+  await delay(600);
+  const at = performance.now();
+  service.kill(second);
+  expect(await service.waitForExit()).toEqual({ code: 1, signal: null });
+  expect(performance.now() - at).toBeLessThan(2_000 * TIMES);
+  await eventually('no orphan', async () => children.every((pid) => !isAlive(pid)), 3_000 * TIMES);
+});
+
+test('SIGKILL of the primary › no worker outlives it', async () => {
+  const service = await startChaos({ env: WORKER_ENV });
+  const children = (await stats(service)).workers.map(({ pid }) => pid);
+  expect(children.filter(isAlive).length).toBeGreaterThanOrEqual(2);
+  service.kill('SIGKILL');
+  await eventually('no orphan', async () => children.every((pid) => !isAlive(pid)), 3_000 * TIMES);
+});
+
+test('SIGTERM while it starts › ends quickly, without a banner and without a process left', async () => {
+  const service = await spawnService({
+    script: 'dist/tests/cluster/fixtures/primary.js',
+    env: { WORKERS: '2', DATA_DIR: temporaryFolder('chaos') },
+  });
+  await service.waitForLine(/migrate: /);
+  service.kill('SIGTERM');
+  const { code } = await service.waitForExit(10_000 * TIMES);
+  expect([0, 1]).toContain(code);
+  expect(service.events().filter(({ event }) => event === 'ready')).toEqual([]);
+});
