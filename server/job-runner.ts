@@ -6,7 +6,8 @@
  * transaction-mode pooler: hence the queue is worked with DATABASE_MIGRATION_URL. What the jobs do goes through `lib/db.ts`
  * under the service's role and row-level security, as everywhere. Connections: one for the queue, the rest of the grant for jobs.
  */
-import { Logger, parseCronItems, type Runner, run, type TaskList } from 'graphile-worker';
+import { EventEmitter, once } from 'node:events';
+import { Logger, parseCronItems, run, type TaskList, type WorkerEvents } from 'graphile-worker';
 import { config } from '../config';
 import { type Job, runJob } from '../jobs/job';
 import { mailJobs } from '../jobs/mail.jobs';
@@ -42,8 +43,19 @@ export const tasksOf = (jobs: readonly Job[]): TaskList =>
     ]),
   );
 
-/** Works the queue until stopped. Resolves when it listens. */
-export async function startQueue(url: string, jobs: readonly Job[] = JOBS): Promise<{ runner: Runner; close: () => Promise<void> }> {
+export interface Queue {
+  /** The library's own events, for example `job:success`. */
+  readonly events: EventEmitter;
+  /** Settles when the queue is no longer worked: after `close`, or because the library cannot go on. */
+  readonly stopped: Promise<void>;
+  /** Lets the job that runs finish. Safe to call when the queue has stopped by itself. */
+  close(): Promise<void>;
+}
+
+/** Works the queue until closed. Resolves when it listens for new jobs and knows the scheduled ones. */
+export async function startQueue(url: string, jobs: readonly Job[] = JOBS): Promise<Queue> {
+  const events = new EventEmitter();
+  const working = Promise.all([once(events, 'pool:listen:success'), once(events, 'cron:started'), firstLook(events)]);
   const connection = new QueueConnection({ connectionString: url, ssl: sslOptions() });
   const scheduled = jobs.filter((job): job is Job & { schedule: string } => job.schedule !== undefined);
   const runner = await run({
@@ -57,14 +69,35 @@ export async function startQueue(url: string, jobs: readonly Job[] = JOBS): Prom
     gracefulShutdownAbortTimeout: ABORT_AFTER_MS,
     noHandleSignals: true,
     logger: queueLogger,
+    events: events as WorkerEvents,
   });
-  return {
-    runner,
-    close: async () => {
-      await runner.stop();
-      await connection.end();
-    },
+  let over = false;
+  const stopped = runner.promise.finally(() => {
+    over = true;
+  });
+  const close = async (): Promise<void> => {
+    if (!over) await runner.stop();
+    await connection.end();
   };
+  try {
+    await Promise.race([working, stopped]);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { events, stopped, close };
+}
+
+/**
+ * The library remembers the failure of its first look at the queue for ever, and would never take a job: such a start counts
+ * as failed. Later failures heal by themselves.
+ */
+function firstLook(events: EventEmitter): Promise<void> {
+  return new Promise((resolve, reject) => {
+    events.once('worker:getJob:empty', () => resolve());
+    events.once('job:start', () => resolve());
+    events.once('worker:getJob:error', ({ error }: { error: unknown }) => reject(error));
+  });
 }
 
 async function main(link: PrimaryLink): Promise<void> {
@@ -75,7 +108,7 @@ async function main(link: PrimaryLink): Promise<void> {
     const forJobs = Math.max(1, poolMax - QUEUE_CONNECTIONS);
     await openDatabase({ poolMin: Math.min(poolMin, forJobs), poolMax: forJobs });
     setRevocationBus(link.bus);
-    const { runner, close } = await startQueue(config.DATABASE_MIGRATION_URL ?? '');
+    const { stopped, close } = await startQueue(config.DATABASE_MIGRATION_URL ?? '');
     let leaving = false;
     const leave = async (code: number): Promise<void> => {
       if (leaving) return;
@@ -87,7 +120,7 @@ async function main(link: PrimaryLink): Promise<void> {
     };
     link.onDrain(() => void leave(EXIT.ok));
     // The library stops by itself only when it cannot go on; the primary starts another process.
-    runner.promise.then(
+    stopped.then(
       () => leave(EXIT.loadError),
       (error: unknown) => {
         log.error('the job queue stopped', { error });

@@ -50,14 +50,16 @@ export class QueueConnection extends EventEmitter {
 
   #open(): Promise<Shared> {
     if (this.#ended) return Promise.reject(new Error('The connection of the job queue is closed'));
-    this.#client ??= this.#dial().catch((error: unknown) => {
-      this.#client = undefined;
-      throw error;
+    if (this.#client) return this.#client;
+    const opening = this.#dial((): void => {
+      // A lost connection is heard of twice, and the second time may come when the next one is open already.
+      if (this.#client === opening) this.#client = undefined;
     });
-    return this.#client;
+    this.#client = opening;
+    return opening;
   }
 
-  async #dial(): Promise<Shared> {
+  async #dial(lost: () => void): Promise<Shared> {
     const client = new pg.Client({
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       statement_timeout: STATEMENT_TIMEOUT_MS,
@@ -69,12 +71,14 @@ export class QueueConnection extends EventEmitter {
     // Nobody owns the connection alone, so giving it back means nothing.
     client.release = () => undefined;
     serialise(client);
-    const forget = (): void => {
-      this.#client = undefined;
-    };
-    client.on('error', forget);
-    client.on('end', forget);
-    await client.connect();
+    client.on('error', lost);
+    client.on('end', lost);
+    try {
+      await client.connect();
+    } catch (error) {
+      lost();
+      throw error;
+    }
     this.emit('connect', client);
     return client;
   }
