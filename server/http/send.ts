@@ -68,12 +68,18 @@ export function streamOf(result: unknown): StreamReply | undefined {
 function verifyReply(id: string, schema: z.ZodType, data: unknown, verify: 'warn' | 'throw'): void {
   const wire: unknown = JSON.parse(data instanceof JsonText ? data.text : (JSON.stringify(data) ?? 'null'));
   const result = schema.safeParse(wire);
-  if (result.success) return;
-  log.log(verify === 'throw' ? 'error' : 'warn', 'reply does not fit its schema', {
-    endpoint: id,
-    problems: z.prettifyError(result.error),
-  });
-  if (verify === 'throw') throw new Error(`Reply of ${id} does not fit its schema:\n${z.prettifyError(result.error)}`);
+  const problems = result.success ? undocumented(wire, result.data).join('\n') : z.prettifyError(result.error);
+  if (problems === '') return;
+  log.log(verify === 'throw' ? 'error' : 'warn', 'reply does not fit its schema', { endpoint: id, problems });
+  if (verify === 'throw') throw new Error(`Reply of ${id} does not fit its schema:\n${problems}`);
+}
+
+/** Keys that the schema does not know: parsing has dropped them. */
+function undocumented(wire: unknown, parsed: unknown, path = 'data'): string[] {
+  if (wire === null || typeof wire !== 'object' || parsed === null || typeof parsed !== 'object') return [];
+  return Object.entries(wire).flatMap(([key, value]) =>
+    key in parsed ? undocumented(value, (parsed as Record<string, unknown>)[key], `${path}.${key}`) : [`undocumented: ${path}.${key}`],
+  );
 }
 
 /** Writes an answer; a representation the client has already is a 304. */
