@@ -79,6 +79,7 @@ export const ResetPassword = z
   .meta({ id: 'ResetPassword' });
 
 export const StaffRole = z.enum(['Owner', 'Advisor', 'Accountant', 'Technician']);
+export type StaffRole = z.infer<typeof StaffRole>;
 export const SetMembership = z
   .object({ staff_id: z.string().trim().min(1), tenant_id: z.string().trim().min(1), role: StaffRole.default('Advisor') })
   .meta({ id: 'SetMembership' });

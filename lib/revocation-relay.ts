@@ -1,0 +1,50 @@
+/**
+ * Carries revocations between instances by Redis, when there is one. Lost messages cost nothing but time: every process reads
+ * a session anew after a few seconds anyway.
+ */
+import { randomUUID } from 'node:crypto';
+import { log } from './log';
+import { redis, redisReady, redisSubscriber } from './redis';
+import { deliverRevocation, type Revocation, setRevocationRelay } from './revocation';
+
+const CHANNEL = 'autoshop:revocation';
+
+/**
+ * Listens and publishes from now on; without Redis it does nothing. Resolves without waiting for Redis to answer.
+ * @returns the function that ends it
+ */
+export async function connectRevocationRelay(): Promise<() => Promise<void>> {
+  const publisher = redis();
+  const subscriber = redisSubscriber();
+  if (!publisher || !subscriber) return async () => undefined;
+  // This process has acted already when it publishes, and its neighbours were told by the bus; hearing it again does no harm.
+  const origin = randomUUID();
+  subscriber.on('message', (_channel, text) => {
+    const message = readMessage(text);
+    if (message && message.origin !== origin) deliverRevocation(message.revocation);
+  });
+  // The client reports its own troubles; it subscribes again by itself whenever it reconnects.
+  subscriber.on('error', () => undefined);
+  subscriber.subscribe(CHANNEL).catch((error: unknown) => log.warn('not listening for revocations of other instances', { error }));
+  setRevocationRelay({
+    publish: async (revocation) => {
+      if (redisReady()) await publisher.publish(CHANNEL, JSON.stringify({ origin, revocation }));
+    },
+  });
+  return async () => {
+    setRevocationRelay(null);
+    subscriber.disconnect();
+  };
+}
+
+function readMessage(text: string): { origin: string; revocation: Revocation } | null {
+  try {
+    const message = JSON.parse(text) as { origin?: unknown; revocation?: unknown };
+    return typeof message.origin === 'string' && typeof message.revocation === 'object' && message.revocation !== null
+      ? (message as { origin: string; revocation: Revocation })
+      : null;
+  } catch {
+    log.warn('a revocation of another instance could not be read');
+    return null;
+  }
+}
