@@ -10,13 +10,13 @@ import { deliverRevocation, type Revocation, setRevocationRelay } from './revoca
 const CHANNEL = 'autoshop:revocation';
 
 /**
- * Listens and publishes from now on; without Redis it does nothing. Resolves without waiting for Redis to answer.
+ * Listens and publishes from now on; without Redis it does nothing. Does not wait for Redis to answer.
  * @returns the function that ends it
  */
-export async function connectRevocationRelay(): Promise<() => Promise<void>> {
+export function connectRevocationRelay(): () => void {
   const publisher = redis();
   const subscriber = redisSubscriber();
-  if (!publisher || !subscriber) return async () => undefined;
+  if (!publisher || !subscriber) return () => undefined;
   // This process has acted already when it publishes, and its neighbours were told by the bus; hearing it again does no harm.
   const origin = randomUUID();
   subscriber.on('message', (_channel, text) => {
@@ -31,7 +31,7 @@ export async function connectRevocationRelay(): Promise<() => Promise<void>> {
       if (redisReady()) await publisher.publish(CHANNEL, JSON.stringify({ origin, revocation }));
     },
   });
-  return async () => {
+  return () => {
     setRevocationRelay(null);
     subscriber.disconnect();
   };

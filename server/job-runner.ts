@@ -15,7 +15,9 @@ import { sessionsJobs } from '../jobs/sessions.jobs';
 import { closeDatabase, openDatabase } from '../lib/db';
 import { sslOptions } from '../lib/db-ssl';
 import { log } from '../lib/log';
+import { closeRedis } from '../lib/redis';
 import { setRevocationBus } from '../lib/revocation';
+import { connectRevocationRelay } from '../lib/revocation-relay';
 import { EXIT, exitCodeOf } from './cluster/exit-codes';
 import { connectToPrimary, type PrimaryLink } from './cluster/link';
 import { QueueConnection } from './cluster/queue-connection';
@@ -108,12 +110,15 @@ async function main(link: PrimaryLink): Promise<void> {
     const forJobs = Math.max(1, poolMax - QUEUE_CONNECTIONS);
     await openDatabase({ poolMin: Math.min(poolMin, forJobs), poolMax: forJobs });
     setRevocationBus(link.bus);
+    const disconnect = connectRevocationRelay();
     const { stopped, close } = await startQueue(config.DATABASE_MIGRATION_URL ?? '');
     let leaving = false;
     const leave = async (code: number): Promise<void> => {
       if (leaving) return;
       leaving = true;
       await close().catch((error: unknown) => log.error('the job queue did not close', { error }));
+      disconnect();
+      await closeRedis();
       await closeDatabase();
       await link.final();
       process.exit(code);

@@ -5,6 +5,7 @@
 import { setLimitBackend } from '../lib/rate-limit';
 import { closeRedis, redis } from '../lib/redis';
 import { setRevocationBus } from '../lib/revocation';
+import { connectRevocationRelay } from '../lib/revocation-relay';
 import type { PrimaryLink } from './cluster/link';
 import { runWorker } from './cluster/worker-runtime';
 import { type AppOptions, createApp } from './http/app';
@@ -14,7 +15,10 @@ export function installClusterServices(link: PrimaryLink): void {
   setLimitBackend(link.limits);
   setRevocationBus(link.bus);
   // Connected now, so that the first requests are counted there already.
-  if (redis()) lifecycle.onShutdown('redis', closeRedis);
+  if (redis()) {
+    lifecycle.onShutdown('redis', closeRedis);
+    lifecycle.onShutdown('revocations', connectRevocationRelay());
+  }
 }
 
 /** @param options of the application; tests add routes that misbehave */

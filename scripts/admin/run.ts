@@ -120,12 +120,12 @@ const inContext = <T>(tenant: Tenant | null, work: () => Promise<T>): Promise<T>
 async function main(): Promise<number> {
   const args = readArguments(process.argv.slice(2));
   await openDatabase({ poolMin: 1, poolMax: 2 });
-  const disconnect = await connectRevocationRelay();
+  const disconnect = connectRevocationRelay();
   try {
     await inContext(null, () => commands[args.command](args));
     return EXIT.ok;
   } finally {
-    await disconnect();
+    disconnect();
     await closeRedis();
     await closeDatabase();
   }
