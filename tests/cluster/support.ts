@@ -25,6 +25,8 @@ export interface Outcome {
   startedAt: number;
   body: string;
   headers: Record<string, unknown>;
+  /** Sent on a connection of its own, not on one that was there. */
+  fresh: boolean;
 }
 
 interface Call {
@@ -42,7 +44,7 @@ export function call(url: string, { path, method = 'GET', headers, body, agent =
   return new Promise((resolve) => {
     const finish = (result: number | string, text = '', answered: Record<string, unknown> = {}) => {
       clearTimeout(timer);
-      resolve({ result, ms: performance.now() - startedAt, startedAt, body: text, headers: answered });
+      resolve({ result, ms: performance.now() - startedAt, startedAt, body: text, headers: answered, fresh: !sent.reusedSocket });
     };
     const sent = request(`${url}${path}`, { method, agent, ...(headers ? { headers } : {}) }, (response) => {
       const chunks: Buffer[] = [];
