@@ -3,9 +3,10 @@
  * a session anew after a few seconds anyway.
  */
 import { randomUUID } from 'node:crypto';
+import { z } from 'zod';
 import { log } from './log';
 import { redis, redisReady, redisSubscriber } from './redis';
-import { deliverRevocation, type Revocation, setRevocationRelay } from './revocation';
+import { deliverRevocation, setRevocationRelay } from './revocation';
 
 const CHANNEL = 'autoshop:revocation';
 
@@ -37,14 +38,15 @@ export function connectRevocationRelay(): () => void {
   };
 }
 
-function readMessage(text: string): { origin: string; revocation: Revocation } | null {
+const Ids = z.array(z.string()).exactOptional();
+const Message = z.object({ origin: z.string(), revocation: z.object({ sessions: Ids, actors: Ids, tenants: Ids }) });
+
+/** What another version or somebody else wrote must not take this process down. */
+function readMessage(text: string): z.infer<typeof Message> | null {
   try {
-    const message = JSON.parse(text) as { origin?: unknown; revocation?: unknown };
-    return typeof message.origin === 'string' && typeof message.revocation === 'object' && message.revocation !== null
-      ? (message as { origin: string; revocation: Revocation })
-      : null;
-  } catch {
-    log.warn('a revocation of another instance could not be read');
+    return Message.parse(JSON.parse(text));
+  } catch (error) {
+    log.warn('a revocation of another instance could not be read', { error });
     return null;
   }
 }
