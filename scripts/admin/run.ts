@@ -145,6 +145,6 @@ function explain(error: unknown): number {
   return exitCodeOf(error);
 }
 
-main()
+void main()
   .catch(explain)
   .then((code) => process.exit(code));
