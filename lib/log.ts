@@ -3,7 +3,7 @@
  * `LOG_DIR`, to a file. `error` means a person must act; `warn` means it healed itself; `info` is lifecycle and requests.
  * Every line of a request carries its id, tenant and actor. Secrets are removed by key and by pattern, here and nowhere else.
  */
-import { openSync, writeSync } from 'node:fs';
+import { closeSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { createLogger, format, type Logger, transports } from 'winston';
 import Transport from 'winston-transport';
@@ -85,7 +85,9 @@ class AppendTransport extends Transport {
   }
   /** After the primary renamed the file: go on in a new one of the same name. */
   reopen(): void {
+    const renamed = this.#fd;
     this.#fd = openSync(this.#path, 'a');
+    closeSync(renamed);
   }
 }
 
