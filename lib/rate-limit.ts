@@ -24,6 +24,9 @@ const rates = {
   export: config.RATE_LIMIT_EXPORT,
   move: config.RATE_LIMIT_MOVE,
   booking: config.RATE_LIMIT_BOOKING,
+  bookingDay: config.RATE_LIMIT_BOOKING_DAY,
+  /** Keyed by tenant and invoice. */
+  invoiceMail: config.RATE_LIMIT_INVOICE_MAIL,
   telemetry: config.RATE_LIMIT_TELEMETRY,
   /** Everything a session does; everything an address does without one. */
   session: config.RATE_LIMIT_SESSION,
@@ -37,7 +40,16 @@ export interface LimitState extends LimitResult {
 }
 
 /** Limiters whose key begins with a client address. An IPv6 customer owns a whole network: it counts as one address. */
-const ADDRESSED: ReadonlySet<LimiterName> = new Set(['login', 'loginIp', 'register', 'reset', 'booking', 'telemetry', 'anonymous']);
+const ADDRESSED: ReadonlySet<LimiterName> = new Set([
+  'login',
+  'loginIp',
+  'register',
+  'reset',
+  'booking',
+  'bookingDay',
+  'telemetry',
+  'anonymous',
+]);
 /** Limiters whose key holds what a person typed: it is hashed before it leaves this process. */
 const PERSONAL: ReadonlySet<LimiterName> = new Set(['login', 'reset']);
 

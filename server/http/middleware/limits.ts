@@ -80,7 +80,10 @@ export async function limitEndpoint(
     case 'telemetry':
       return limit(limiter)(req, res, address);
     case 'booking':
-      return actor.kind === 'anonymous' ? limit('booking')(req, res, address) : undefined;
+      if (actor.kind !== 'anonymous') return undefined;
+      // The longer one first: the headers then tell of the shorter, unless the longer one refuses.
+      await limit('bookingDay')(req, res, address);
+      return limit('booking')(req, res, address);
     case 'export':
     case 'move':
       return limit(limiter)(req, res, `${tenant?.id ?? ''}|${actor.id}`);

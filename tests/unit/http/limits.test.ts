@@ -136,6 +136,19 @@ test('moves › by user; bookings › only of strangers', async () => {
   expect(await statuses(2, () => post('/booking'))).toEqual([200, 429]);
 });
 
+test('bookings of strangers › also limited over the day, after the short window has passed', async () => {
+  limit('booking', 2, 1_000);
+  limit('bookingDay', 3, 86_400_000);
+  expect(await statuses(3, () => post('/booking'))).toEqual([200, 200, 429]);
+  now += 1_001;
+  // The refused one counted for the day: it was an attempt all the same.
+  const over = await post('/booking');
+  expect([over.status, over.headers.get('ratelimit-limit'), over.headers.get('retry-after')]).toEqual([429, '3', '86399']);
+  expect((await post('/booking', { ip: '203.0.113.2' })).status).toBe(200);
+  now += 86_400_000;
+  expect((await post('/booking')).status).toBe(200);
+});
+
 test('password reset › counts itself, so that its answer stays the same', async () => {
   limit('reset', 1);
   expect(await statuses(3, () => post('/reset', { email: 'a@b.c' }))).toEqual([200, 200, 200]);
