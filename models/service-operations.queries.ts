@@ -1,4 +1,4 @@
-/** The catalogue as JSON text, and the import's upsert. */
+/** The catalogue and its packages as JSON, what a package holds, and the import's upsert. */
 import type { Sql } from '../lib/db';
 
 export interface CatalogConditions {
@@ -39,6 +39,67 @@ export function listOperationsSql(conditions: CatalogConditions, tenantId: strin
     [tenantId, pattern, categories, notCategories, limit],
   ];
 }
+
+/** One operation as staff see it, inactive ones too. Values: tenant, id. One row with `item`, or none. */
+export const OPERATION_BY_ID: Sql = {
+  name: 'service_operations_by_id',
+  text: `SELECT row_to_json(item) AS item FROM (SELECT ${STAFF} FROM service_operations o ${PACKAGE_ITEMS} WHERE o.tenant_id = $1 AND o.id = $2) item`,
+};
+
+/** Who has an id or an internal code already. Values: tenant, id, internal code. */
+export const SAME_OPERATION: Sql = {
+  name: 'service_operations_same',
+  text: `SELECT id, is_active AS "isActive" FROM service_operations WHERE tenant_id = $1 AND (id = $2 OR internal_code = $3)
+    ORDER BY is_active DESC LIMIT 1`,
+};
+
+/** Operations that a package is to hold, locked against deactivation until the end of the transaction. Values: tenant, ids. */
+export const USABLE_CHILDREN: Sql = {
+  name: 'service_operations_children',
+  text: `SELECT id FROM service_operations WHERE tenant_id = $1 AND id = ANY ($2::text[]) AND is_active AND NOT is_package
+    ORDER BY id FOR SHARE`,
+};
+
+/** Children of a package, in order. Values: tenant, package. */
+export const PACKAGE_CHILDREN: Sql = {
+  name: 'package_items_of',
+  text: `SELECT child_id, qty AS quantity FROM package_items WHERE tenant_id = $1 AND service_id = $2 ORDER BY sort_order, child_id`,
+};
+
+/** Active packages that hold an operation. Values: tenant, operation. */
+export const PACKAGES_WITH: Sql = {
+  name: 'package_items_with',
+  text: `SELECT o.id FROM package_items i JOIN service_operations o ON o.tenant_id = i.tenant_id AND o.id = i.service_id
+    WHERE i.tenant_id = $1 AND i.child_id = $2 AND o.is_active ORDER BY o.id`,
+};
+
+/** Makes the children of a package those of a JSON array of `{child_id, quantity}`, in its order. Values: tenant, package, array. */
+export const REPLACE_PACKAGE_CHILDREN: Sql = {
+  name: 'package_items_replace',
+  text: `WITH wanted AS (
+      SELECT r.item ->> 'child_id' AS child_id, (r.item ->> 'quantity')::int AS qty, r.place::int AS sort_order
+      FROM json_array_elements($3::json) WITH ORDINALITY AS r (item, place)),
+    gone AS (DELETE FROM package_items WHERE tenant_id = $1 AND service_id = $2 AND child_id NOT IN (SELECT child_id FROM wanted))
+    INSERT INTO package_items (tenant_id, service_id, child_id, qty, sort_order) SELECT $1, $2, child_id, qty, sort_order FROM wanted
+    ON CONFLICT (tenant_id, service_id, child_id) DO UPDATE SET qty = excluded.qty, sort_order = excluded.sort_order`,
+};
+
+/** One row: `json` is the array of active packages with their children. Values: tenant, LIKE pattern or null, category or null, limit. */
+export const LIST_PACKAGES: Sql = {
+  name: 'service_packages_list',
+  text: `SELECT coalesce(json_agg(item)::text, '[]') AS json FROM (
+    SELECT o.id, o.name, o.category,
+      json_build_object('sum_child_base_labor_rate', dollars(coalesce(p.cents, 0)::bigint)) AS price_preview,
+      coalesce(p.items, '[]'::json) AS package_items
+    FROM service_operations o LEFT JOIN (
+      SELECT i.service_id, sum(i.qty * c.default_price_cents) AS cents,
+        json_agg(json_build_object('child_id', c.id, 'name', c.name, 'qty', i.qty, 'base_labor_rate', dollars(c.default_price_cents),
+          'default_hours', c.default_hours) ORDER BY i.sort_order, c.id) AS items
+      FROM package_items i JOIN service_operations c ON c.tenant_id = i.tenant_id AND c.id = i.child_id
+      WHERE i.tenant_id = $1 GROUP BY i.service_id) p ON p.service_id = o.id
+    WHERE o.tenant_id = $1 AND o.is_package AND o.is_active AND ($2::text IS NULL OR o.search LIKE $2) AND ($3::text IS NULL OR o.category = $3)
+    ORDER BY o.display_order NULLS LAST, o.name, o.id LIMIT $4::int) item`,
+};
 
 /**
  * Inserts and updates by `internal_code`; a row that is as it should be is left alone. Values: tenant, JSON array of rows.

@@ -1,6 +1,6 @@
 /** Shapes and words of the service catalogue. */
 import { z } from 'zod';
-import { queryText } from './fields.schema';
+import { centsOf, clearableText, Dollars, optionalText, queryText } from './fields.schema';
 
 /** Categories of the imported catalogue and those that the service screen adds. */
 export const CATEGORIES = [
@@ -83,5 +83,111 @@ const StaffOperation = PublicOperation.extend({
 }).meta({ id: 'ServiceOperation' });
 
 const Operations = z.union([z.array(StaffOperation), z.array(PublicOperation.strict().meta({ id: 'PublicServiceOperation' }))]);
+export const ServiceOperationReply = StaffOperation;
+export type ServiceOperationReply = z.infer<typeof ServiceOperationReply>;
+
 /** With `legacy` the list is a key of an object. */
 export const ServiceOperationList = z.union([Operations, z.object({ service_operations: Operations })]);
+
+// ------------------------------------------------------------------ writing
+
+const MAX_HOURS = 999.99;
+const MAX_WORDS = 100;
+const INT4 = 2_147_483_647;
+
+/** A number, or digits as forms send them. */
+const number = z.union(
+  [
+    z.number(),
+    z
+      .string()
+      .trim()
+      .regex(/^-?\d+(\.\d+)?$/)
+      .transform(Number),
+  ],
+  'must_be_a_number',
+);
+const hours = number.pipe(z.number().min(0, 'must_not_be_negative').max(MAX_HOURS, 'too_large')).transform((value) => centsOf(value) / 100);
+const words = z
+  .array(z.string().trim().min(1, 'required').max(MAX_WORDS, 'too_long').transform(foldHyphens), 'must_be_a_list')
+  .max(MAX_WORDS, 'too_many');
+const text = (max: number) => z.string().trim().min(1, 'required').max(max, 'too_long');
+
+const PackageChildren = z
+  .array(z.object({ child_id: text(100), quantity: z.int('must_be_a_whole_number').min(1, 'too_small').max(1000, 'too_large').default(1) }))
+  .max(MAX_WORDS, 'too_many')
+  .refine((items) => new Set(items.map(({ child_id }) => child_id)).size === items.length, 'duplicate');
+
+const price = number.pipe(Dollars).nullable();
+const fields = {
+  name: text(200).transform(foldHyphens),
+  category: text(100),
+  internal_code: text(100),
+  subcategory: optionalText(100),
+  skill_level: z.int('must_be_1_to_5').min(1, 'must_be_1_to_5').max(5, 'must_be_1_to_5').nullable(),
+  default_hours: hours.nullable(),
+  /** In dollars, as is `base_labor_rate`, another name for the same; `default_price` wins. */
+  default_price: price,
+  base_labor_rate: price,
+  keywords: words,
+  flags: words,
+  display_order: z.int('must_be_a_whole_number').min(-INT4, 'too_small').max(INT4, 'too_large').nullable(),
+  is_active: z.boolean('must_be_boolean'),
+  /** What a package holds; operations, never packages. */
+  package_items: PackageChildren,
+};
+
+const { name, category, ...others } = fields;
+export const CreateServiceOperation = z
+  .object({
+    name,
+    category,
+    /** Default: made of the name. */
+    id: text(100).optional(),
+    ...z.object(others).partial().shape,
+    /** Default: whether `package_items` are given. */
+    is_package: z.boolean('must_be_boolean').optional(),
+  })
+  .meta({ id: 'CreateServiceOperation' });
+export type CreateServiceOperation = z.output<typeof CreateServiceOperation>;
+
+/** Absent keeps, null clears. */
+export const UpdateServiceOperation = z
+  .object({ ...fields, subcategory: clearableText(100) })
+  .partial()
+  .meta({ id: 'UpdateServiceOperation' });
+export type UpdateServiceOperation = z.output<typeof UpdateServiceOperation>;
+
+/** A text id; the empty one and one with a NUL name no row. */
+export const ByOperationId = z.object({ id: z.string().regex(/^[^\0]+$/) });
+
+export const OperationDeleted = z.object({ message: z.string(), id: z.string() });
+
+// ------------------------------------------------------------------ packages
+
+export const ListServicePackages = z.object({ q: queryText(), category: queryText(100), limit: queryText() });
+export type ListServicePackages = z.output<typeof ListServicePackages>;
+
+export const ServicePackageList = z.array(
+  z
+    .object({
+      id: z.string(),
+      name: z.string(),
+      category: z.string(),
+      /** In dollars. */
+      price_preview: z.object({ sum_child_base_labor_rate: z.number() }),
+      package_items: z.array(
+        z.object({ child_id: z.string(), name: z.string(), qty: z.int(), base_labor_rate: Figure, default_hours: Figure }),
+      ),
+    })
+    .meta({ id: 'ServicePackage' }),
+);
+
+/** An id made of a name: no punctuation, blanks as `_`, lower case, at most 50 characters. Empty when nothing remains. */
+export const operationIdOf = (given: string): string =>
+  given
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}_\s]/gu, '')
+    .trim()
+    .replace(/\s+/g, '_')
+    .slice(0, 50);

@@ -4,8 +4,9 @@ import { context, tenant } from '../lib/context';
 import { query } from '../lib/db';
 import { BadRequest, Forbidden, Unauthenticated } from '../lib/errors';
 import { type CatalogConditions, listOperationsSql } from '../models/service-operations.queries';
-import { CATEGORY_ALIASES, FILTERED_CATEGORIES, foldHyphens, type ListServiceOperations } from '../schemas/service-operations.schema';
+import { CATEGORY_ALIASES, FILTERED_CATEGORIES, type ListServiceOperations } from '../schemas/service-operations.schema';
 import { INSUFFICIENT } from './appointments.policy';
+import { likePattern } from './service-packages.service';
 import { tenantSettings } from './tenant-settings.service';
 
 const SORTS = ['display_order', 'name', 'category'] as const;
@@ -48,14 +49,13 @@ function conditionsOf({
   limit,
 }: ListServiceOperations): Omit<CatalogConditions, 'isPublic'> {
   const column = SORTS.find((name) => name === sort);
-  if (!column) throw new BadRequest('Invalid sort column');
+  if (!column) throw new BadRequest('Invalid sort column', { details: { sort: 'invalid' } });
   const direction = dir.toLowerCase();
-  if (direction !== 'asc' && direction !== 'desc') throw new BadRequest('Invalid sort direction');
-  const wanted = foldHyphens(q?.toLowerCase() ?? '');
-  const isSearch = wanted.length >= SEARCH_MIN;
+  if (direction !== 'asc' && direction !== 'desc') throw new BadRequest('Invalid sort direction', { details: { dir: 'invalid' } });
+  const isSearch = q !== undefined && q.length >= SEARCH_MIN;
   const chosen = category ?? '';
   return {
-    pattern: isSearch ? `%${wanted.replace(/[\\%_]/g, '\\$&')}%` : null,
+    pattern: isSearch ? likePattern(q) : null,
     categories: chosen === '' || chosen === 'OTHER' ? null : (CATEGORY_ALIASES[chosen] ?? [chosen]),
     notCategories: chosen === 'OTHER' ? FILTERED_CATEGORIES : null,
     sort: column,
@@ -67,6 +67,6 @@ function conditionsOf({
 function limitOf(text: string | undefined, fallback: number): number {
   if (text === undefined) return fallback;
   const limit = Number(text);
-  if (!Number.isInteger(limit) || limit < 1) throw new BadRequest("Invalid 'limit' parameter");
+  if (!Number.isInteger(limit) || limit < 1) throw new BadRequest("Invalid 'limit' parameter", { details: { limit: 'invalid' } });
   return Math.min(limit, MAX_LIMIT);
 }

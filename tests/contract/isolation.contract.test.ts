@@ -40,6 +40,7 @@ const BODIES: Readonly<Record<string, (own: FullShop) => object>> = {
   moveAppointment: () => ({ status: 'IN_PROGRESS', position: 1 }),
   addServiceLine: () => ({ name: 'Changed' }),
   updateServiceLine: () => ({ name: 'Changed' }),
+  updateServiceOperation: () => ({ name: 'Changed' }),
   updateTechnician: () => ({ name: 'Changed' }),
 };
 
@@ -112,6 +113,13 @@ const inBodies: InBody[] = [
     method: 'post',
     path: () => '/api/admin/appointments',
     body: (f) => ({ start_ts: inDays(23), primary_operation_id: f.operation.id }),
+    status: [400],
+  },
+  {
+    name: 'package of their operation',
+    method: 'post',
+    path: () => '/api/admin/service-operations',
+    body: (f) => ({ name: 'Package', category: 'OTHER', package_items: [{ child_id: f.operation.id }] }),
     status: [400],
   },
   {
