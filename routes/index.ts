@@ -1,5 +1,6 @@
 /** Every endpoint of the service, in the order in which they are matched. */
 
+import { analyticsEndpoints } from './analytics.routes';
 import { appointmentServicesEndpoints } from './appointment-services.routes';
 import { appointmentsEndpoints } from './appointments.routes';
 import { authEndpoints } from './auth.routes';
@@ -20,5 +21,6 @@ export const endpoints: readonly Endpoint[] = [
   ...techniciansEndpoints,
   ...serviceOperationsEndpoints,
   ...appointmentServicesEndpoints,
+  ...analyticsEndpoints,
   ...telemetryEndpoints,
 ];

@@ -1,0 +1,2 @@
+-- no-transaction
+DROP INDEX CONCURRENTLY appointments_unsettled_idx;

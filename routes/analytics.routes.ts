@@ -1,0 +1,101 @@
+/** The dashboard's figures and the analytics. All of them may be answered from a replica but the dashboard, which follows every write. */
+import { jobsOf, presentDashboard, rateOf } from '../presenters/analytics.presenter';
+import {
+  AnalyticsQuery,
+  AppointmentAnalytics,
+  CarsOnPremises,
+  CustomerAnalytics,
+  DashboardAnalytics,
+  DashboardStats,
+  RevenueAnalytics,
+  StatsQuery,
+} from '../schemas/analytics.schema';
+import {
+  appointmentAnalytics,
+  carsOnPremises,
+  customerAnalytics,
+  dashboardAnalytics,
+  dashboardStats,
+  revenueAnalytics,
+} from '../services/analytics.service';
+import { badQuery } from './bad-query';
+import { type Endpoint, endpoint, JsonText, STAFF_READ } from './endpoint';
+
+const forbidden = { message: 'Insufficient permissions. Required role: Advisor' };
+const dashboard = { method: 'get', tag: 'Dashboard', allow: STAFF_READ, forbidden, mirror: 'all', queries: 1 } as const;
+
+const analytics = {
+  method: 'get',
+  tag: 'Analytics',
+  allow: STAFF_READ,
+  query: AnalyticsQuery,
+  invalid: badQuery,
+  queries: 1,
+  replica: true,
+} as const;
+
+export const analyticsEndpoints: readonly Endpoint[] = [
+  endpoint({
+    ...dashboard,
+    path: '/api/admin/dashboard/stats',
+    id: 'readDashboardStats',
+    summary: 'Counts and sums of a window, default today',
+    query: StatsQuery,
+    invalid: badQuery,
+    reply: [200, DashboardStats],
+    handle: async ({ query }) => presentDashboard(await dashboardStats(query)),
+  }),
+  endpoint({
+    ...dashboard,
+    path: '/api/admin/cars-on-premises',
+    id: 'listCarsOnPremises',
+    summary: 'The cars that have arrived and not left, longest first',
+    reply: [200, CarsOnPremises],
+    handle: async () => new JsonText(`{"cars_on_premises":${await carsOnPremises()}}`),
+  }),
+  endpoint({
+    ...analytics,
+    path: '/api/admin/analytics/dashboard',
+    id: 'readDashboardAnalytics',
+    summary: 'The dashboard over a range of days, with revenue, rates and top services',
+    reply: [200, DashboardAnalytics],
+    queries: 2,
+    handle: async ({ query }) => {
+      const { period, stats, details } = await dashboardAnalytics(query);
+      const jobs = jobsOf(stats);
+      const head = {
+        range: period,
+        ...presentDashboard(stats),
+        revenue_cents: stats.collected_cents,
+        appointments_total: stats.total,
+        completion_rate: rateOf(stats.completed, jobs),
+        no_show_rate: rateOf(stats.no_show, jobs),
+      };
+      return new JsonText(`${JSON.stringify(head).slice(0, -1)},${details.slice(1)}`);
+    },
+  }),
+  endpoint({
+    ...analytics,
+    path: '/api/admin/analytics/revenue',
+    id: 'readRevenueAnalytics',
+    summary: 'What was invoiced and what was received',
+    reply: [200, RevenueAnalytics],
+    handle: async ({ query }) => new JsonText(await revenueAnalytics(query)),
+  }),
+  endpoint({
+    ...analytics,
+    path: '/api/admin/analytics/appointments',
+    id: 'readAppointmentAnalytics',
+    summary: 'Appointments by status, time, technician and weekday',
+    reply: [200, AppointmentAnalytics],
+    handle: async ({ query }) => new JsonText(await appointmentAnalytics(query)),
+  }),
+  endpoint({
+    ...analytics,
+    path: '/api/admin/analytics/customers',
+    id: 'readCustomerAnalytics',
+    summary: 'Visitors, newcomers and the best customers',
+    reply: [200, CustomerAnalytics],
+    handle: async ({ query }) => new JsonText(await customerAnalytics(query)),
+  }),
+];
