@@ -7,6 +7,7 @@ import { authEndpoints } from './auth.routes';
 import { customersEndpoints } from './customers.routes';
 import type { Endpoint } from './endpoint';
 import { ownAccountEndpoints } from './own-account.routes';
+import { reportsEndpoints } from './reports.routes';
 import { serviceOperationsEndpoints } from './service-operations.routes';
 import { techniciansEndpoints } from './technicians.routes';
 import { telemetryEndpoints } from './telemetry.routes';
@@ -22,5 +23,6 @@ export const endpoints: readonly Endpoint[] = [
   ...serviceOperationsEndpoints,
   ...appointmentServicesEndpoints,
   ...analyticsEndpoints,
+  ...reportsEndpoints,
   ...telemetryEndpoints,
 ];
