@@ -9,6 +9,7 @@ import type { Endpoint } from './endpoint';
 import { ownAccountEndpoints } from './own-account.routes';
 import { reportsEndpoints } from './reports.routes';
 import { serviceOperationsEndpoints } from './service-operations.routes';
+import { settingsEndpoints } from './settings.routes';
 import { techniciansEndpoints } from './technicians.routes';
 import { telemetryEndpoints } from './telemetry.routes';
 import { vehiclesEndpoints } from './vehicles.routes';
@@ -24,5 +25,6 @@ export const endpoints: readonly Endpoint[] = [
   ...appointmentServicesEndpoints,
   ...analyticsEndpoints,
   ...reportsEndpoints,
+  ...settingsEndpoints,
   ...telemetryEndpoints,
 ];
