@@ -3,6 +3,7 @@
 import { analyticsEndpoints } from './analytics.routes';
 import { appointmentServicesEndpoints } from './appointment-services.routes';
 import { appointmentsEndpoints } from './appointments.routes';
+import { auditLogsEndpoints } from './audit-logs.routes';
 import { authEndpoints } from './auth.routes';
 import { customersEndpoints } from './customers.routes';
 import type { Endpoint } from './endpoint';
@@ -26,5 +27,6 @@ export const endpoints: readonly Endpoint[] = [
   ...analyticsEndpoints,
   ...reportsEndpoints,
   ...settingsEndpoints,
+  ...auditLogsEndpoints,
   ...telemetryEndpoints,
 ];
