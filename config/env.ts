@@ -174,6 +174,7 @@ export const environmentSchema = z.object({
   RATE_LIMIT_MOVE: rate('60/60').describe('Board moves per user'),
   RATE_LIMIT_BOOKING: rate('5/600').describe('Anonymous bookings per address'),
   RATE_LIMIT_BOOKING_DAY: rate('20/86400').describe('Anonymous bookings per address over a day'),
+  RATE_LIMIT_INVOICE_MAIL: rate('10/3600').describe('Mails of one invoice'),
   RATE_LIMIT_TELEMETRY: rate('30/60').describe('Telemetry posts per address'),
 });
 
