@@ -1,5 +1,6 @@
 /** Mail that leaves because of something a user did. */
-import { MailPasswordReset } from '../schemas/jobs.schema';
+import { MailInvoice, MailPasswordReset } from '../schemas/jobs.schema';
+import { mailInvoice } from '../services/invoice-documents.service';
 import { mailPasswordReset } from '../services/password-resets.service';
 import { type Job, job } from './job';
 
@@ -9,5 +10,11 @@ export const mailJobs: readonly Job[] = [
     payload: MailPasswordReset,
     // A second run mails a second link, and only that one works.
     run: ({ kind, userId }) => mailPasswordReset(kind, userId),
+  }),
+  job({
+    name: 'mail.invoice',
+    payload: MailInvoice,
+    // A second run mails the same document again: better twice than never.
+    run: mailInvoice,
   }),
 ];

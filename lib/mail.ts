@@ -17,6 +17,7 @@ export interface Mail {
   to: string;
   subject: string;
   text: string;
+  attachments?: readonly { filename: string; content: Buffer; contentType: string }[];
 }
 
 const smtp = config.SMTP_URL
@@ -34,7 +35,7 @@ const composer = createTransport({ streamTransport: true, buffer: true, newline:
  * @throws Error when the server refuses or cannot be reached, and in production without SMTP_URL; the caller tries again
  */
 export async function sendMail(mail: Mail): Promise<void> {
-  const message = { ...mail, from: config.MAIL_FROM };
+  const message = { ...mail, attachments: [...(mail.attachments ?? [])], from: config.MAIL_FROM };
   if (smtp) {
     const { messageId } = await smtp.sendMail(message);
     log.info('mail sent', { messageId });

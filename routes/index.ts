@@ -7,6 +7,7 @@ import { auditLogsEndpoints } from './audit-logs.routes';
 import { authEndpoints } from './auth.routes';
 import { customersEndpoints } from './customers.routes';
 import type { Endpoint } from './endpoint';
+import { invoicesEndpoints } from './invoices.routes';
 import { ownAccountEndpoints } from './own-account.routes';
 import { reportsEndpoints } from './reports.routes';
 import { serviceOperationsEndpoints } from './service-operations.routes';
@@ -24,6 +25,7 @@ export const endpoints: readonly Endpoint[] = [
   ...techniciansEndpoints,
   ...serviceOperationsEndpoints,
   ...appointmentServicesEndpoints,
+  ...invoicesEndpoints,
   ...analyticsEndpoints,
   ...reportsEndpoints,
   ...settingsEndpoints,

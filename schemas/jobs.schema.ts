@@ -7,4 +7,10 @@ const origin = { tenantId: z.guid().nullable().default(null), requestId: z.strin
 export const JobOrigin = z.object(origin);
 
 export const MailPasswordReset = z.object({ ...origin, kind: z.enum(['staff', 'customer']), userId: z.string().min(1) });
+export const MailInvoice = z.object({
+  ...origin,
+  invoiceId: z.guid(),
+  type: z.enum(['receipt', 'estimate']),
+  to: z.string().nullable().default(null),
+});
 export const PruneSessions = z.object(origin);

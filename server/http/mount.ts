@@ -8,7 +8,7 @@ import { config } from '../../config';
 import { type Actor, ANONYMOUS, type Context, type Tenant, withContext } from '../../lib/context';
 import { AppError, BadRequest, Forbidden, MethodNotAllowed, NotFound, Unauthenticated, Unavailable } from '../../lib/errors';
 import { metrics } from '../../lib/metrics';
-import type { Endpoint } from '../../routes/endpoint';
+import { type Endpoint, Reply } from '../../routes/endpoint';
 import { fingerprintOf, runOnce } from '../../services/idempotency.service';
 import { lifecycle } from '../lifecycle';
 import { announcesBody, type Body, DEFAULT_BODY_LIMIT, readJson } from './body';
@@ -205,7 +205,8 @@ async function answer(req: Request, res: Response, { served, params: raw, actor,
   const result = await handle();
   const stream = streamOf(result);
   if (stream) {
-    await transmitStream(req, res, stream, { headers: NOTHING, idleMs: served.timeoutMs, begun: () => clearTimeout(timer) });
+    const headers = result instanceof Reply ? (result.options.headers ?? NOTHING) : NOTHING;
+    await transmitStream(req, res, stream, { headers, idleMs: served.timeoutMs, begun: () => clearTimeout(timer) });
     return;
   }
   const rendered = render(served, result, req.state.id);

@@ -19,10 +19,12 @@ const lists = endpoints.filter(({ path, method, allow }) => method === 'get' && 
 /** The other shop's row that a path parameter would name. */
 function foreignId({ path }: Endpoint, name: string, shop: FullShop): string {
   if (name === 'sid') return shop.line.id;
+  if (name === 'pid') return shop.payment.id;
   if (name === 'plate') return shop.vehicle.plate;
   if (path.includes('/customers/:')) return String(shop.customer.id);
   if (path.includes('/vehicles/:')) return String(shop.vehicle.id);
   if (path.includes('/appointments/:')) return String(shop.appointment.id);
+  if (path.includes('/invoices/:')) return shop.invoice.id;
   if (path.includes('/technicians/:')) return shop.technician.id;
   if (path.includes('/service-operations/:')) return shop.operation.id;
   throw new Error(`Say here which row :${name} of ${path} names`);
@@ -41,6 +43,9 @@ const BODIES: Readonly<Record<string, (own: FullShop) => object>> = {
   addServiceLine: () => ({ name: 'Changed' }),
   updateServiceLine: () => ({ name: 'Changed' }),
   updateServiceOperation: () => ({ name: 'Changed' }),
+  recordPayment: () => ({ amountCents: 100, method: 'cash' }),
+  refundPayment: () => ({ amountCents: 100, method: 'cash' }),
+  addInvoicePackage: (own) => ({ package_id: own.operation.id }),
   updateTechnician: () => ({ name: 'Changed' }),
 };
 
@@ -59,6 +64,20 @@ const inDays = (days: number): string => new Date(Date.now() + days * 86_400_000
 
 /** Ids of the other shop inside a body. */
 const inBodies: InBody[] = [
+  {
+    name: 'invoice for their appointment',
+    method: 'post',
+    path: () => '/api/invoices',
+    body: (f) => ({ appointment_id: String(f.appointment.id) }),
+    status: [404],
+  },
+  {
+    name: 'their package on our invoice',
+    method: 'post',
+    path: (own) => `/api/admin/invoices/${own.invoice.id}/add-package`,
+    body: (f) => ({ package_id: f.operation.id }),
+    status: [404],
+  },
   {
     name: 'vehicle for their customer',
     method: 'post',

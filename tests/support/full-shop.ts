@@ -32,6 +32,8 @@ export interface FullShop {
   operation: ServiceOperation;
   appointment: Appointment;
   line: { id: string };
+  invoice: { id: string };
+  payment: { id: string };
 }
 
 export async function createFullShop(): Promise<FullShop> {
@@ -46,8 +48,9 @@ export async function createFullShop(): Promise<FullShop> {
   const appointment = await createAppointment({ tenant, customer, vehicle, technician, columns: { title: `Visit ${mark}`, notes: mark } });
   const line = await addAppointmentService(appointment, { operation, columns: { name: `Line ${mark}` } });
   const invoice = await createInvoice({ appointment, customer, totalCents: 5_000 });
-  await createPayment({ appointment, invoice, amountCents: 1_000 });
+  const payment = await createPayment({ appointment, invoice, amountCents: 1_000 });
   const add = (sql: string, ...values: unknown[]) => admin(sql, [tenant.id, ...values]);
+  await add('INSERT INTO invoice_counters (tenant_id, next) VALUES ($1, 2)');
   await add('INSERT INTO package_items (tenant_id, service_id, child_id) VALUES ($1, $2, $3)', bundle.id, operation.id);
   await add(
     `INSERT INTO appointment_status_history (tenant_id, appointment_id, to_status, actor_id, source) VALUES ($1, $2, 'SCHEDULED', $3, 'create')`,
@@ -93,7 +96,7 @@ export async function createFullShop(): Promise<FullShop> {
     owner.id,
     randomUUID(),
   );
-  return { tenant, mark, owner, customer, vehicle, technician, operation, appointment, line };
+  return { tenant, mark, owner, customer, vehicle, technician, operation, appointment, line, invoice, payment };
 }
 
 /** Fingerprint of all rows of a tenant in the given tables, read past row-level security. */

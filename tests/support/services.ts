@@ -17,6 +17,8 @@ const PROGRAMS = {
   pgbouncer: ['pgbouncer'],
   chromium: ['chromium', 'chromium-browser', 'google-chrome'],
   k6: ['k6'],
+  pdftotext: ['pdftotext'],
+  qpdf: ['qpdf'],
 } as const;
 
 export type Service = keyof typeof PROGRAMS;

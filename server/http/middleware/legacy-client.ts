@@ -1,18 +1,21 @@
 /**
  * Everything the service does only for one older browser client, in one place, so that it can be taken out in one piece:
- * a doubled `/api` prefix, three paths without it, and writes that it sends without the CSRF header.
+ * a doubled `/api` prefix, some paths without it, and writes that it sends without the CSRF header.
  */
 import type { NextFunction, Request, Response } from 'express';
 import { config } from '../../../config';
 
 const DOUBLED = /^(?:\/api){2,}(?=\/)/;
 const UNPREFIXED = /^\/customers\/(?:login|register|profile)(?=[/?]|$)/;
+/** Links to documents are opened as pages, where the client forgets the prefix. */
+const RECEIPT = /^\/admin\/invoices\/[^/?]+\/receipt\.(?:html|pdf)(?=\?|$)/;
 
 /** Rewrites the path before routing; `req.originalUrl` keeps what was sent. */
 export function rewriteLegacyPaths(req: Request, _res: Response, next: NextFunction): void {
   const { url } = req;
   if (url.startsWith('/api/api/')) req.url = url.replace(DOUBLED, '/api');
   else if (url.startsWith('/customers/') && UNPREFIXED.test(url)) req.url = `/api${url}`;
+  else if (url.startsWith('/admin/invoices/') && RECEIPT.test(url)) req.url = `/api${url}`;
   next();
 }
 

@@ -1,0 +1,2 @@
+ALTER TABLE invoices DROP COLUMN tax_rate_basis_points;
+DROP TABLE invoice_counters;
