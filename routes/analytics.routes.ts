@@ -3,6 +3,7 @@ import { jobsOf, presentDashboard, rateOf } from '../presenters/analytics.presen
 import {
   AnalyticsQuery,
   AppointmentAnalytics,
+  CacheEfficiency,
   CarsOnPremises,
   CustomerAnalytics,
   DashboardAnalytics,
@@ -18,6 +19,7 @@ import {
   dashboardStats,
   revenueAnalytics,
 } from '../services/analytics.service';
+import { cacheEfficiency } from '../services/cache-efficiency.service';
 import { badQuery } from './bad-query';
 import { type Endpoint, endpoint, JsonText, STAFF_READ } from './endpoint';
 
@@ -97,5 +99,18 @@ export const analyticsEndpoints: readonly Endpoint[] = [
     summary: 'Visitors, newcomers and the best customers',
     reply: [200, CustomerAnalytics],
     handle: async ({ query }) => new JsonText(await customerAnalytics(query)),
+  }),
+  endpoint({
+    method: 'get',
+    path: '/api/admin/metrics/304-efficiency',
+    id: 'readCacheEfficiency',
+    summary: 'How often profile pages were answered 304, by the whole cluster since its start',
+    tag: 'Analytics',
+    allow: ['Owner'],
+    forbidden: { message: 'Insufficient permissions. Required role: Owner' },
+    reply: [200, CacheEfficiency],
+    mirror: 'all',
+    queries: 0,
+    handle: () => cacheEfficiency(),
   }),
 ];

@@ -131,3 +131,16 @@ export const CustomerAnalytics = z
     top: z.array(z.object({ customer_id: z.string(), name: z.string(), visits: Count, revenue_cents: Cents })),
   })
   .meta({ id: 'CustomerAnalytics' });
+
+const Efficiency = z.object({
+  /** Times the page was asked for and could be answered. */
+  total: Count,
+  /** Of these, how often the caller's copy was still good. */
+  hits_304: Count,
+  /** 0 to 100, two decimals; null before the first request. */
+  efficiency_pct: z.number().min(0).max(100).nullable(),
+});
+export const CacheEfficiency = z
+  .object({ routes: z.object({ '/api/customer/profile': Efficiency, '/api/vehicle/profile': Efficiency }) })
+  .meta({ id: 'CacheEfficiency' });
+export type CacheEfficiency = z.output<typeof CacheEfficiency>;

@@ -4,19 +4,16 @@
  */
 import type { IRouter, NextFunction, Request, Response } from 'express';
 import { config } from '../../config';
-import type { OpsSource } from '../../lib/cluster-ports';
 import { Unavailable } from '../../lib/errors';
+import { opsSource } from '../../lib/ops-source';
 import { mayReadOps } from './access';
 import { windowSeconds } from './window-parameter';
 
-let source: OpsSource | null = null;
-
-export function setOpsSource(next: OpsSource | null): void {
-  source = next;
-}
+export { setOpsSource } from '../../lib/ops-source';
 
 const answer = (what: 'stats' | 'metrics') => async (request: Request, response: Response, next: NextFunction) => {
   const access = { token: config.OPS_TOKEN, environment: config.NODE_ENV };
+  const source = opsSource();
   if (!source || !mayReadOps(access, request.get('authorization'), request.socket.remoteAddress)) {
     next(); // to the ordinary 404, so that the path cannot be told from one that does not exist
     return;
