@@ -21,6 +21,7 @@ import { type Changes, pendingChanges, side } from '../models/row-changes';
 import { type CreateCustomer, type ListCustomers, pageSize, type SearchCustomers, type UpdateCustomer } from '../schemas/customers.schema';
 import { phoneDigits } from '../schemas/identity.schema';
 import { recordAudit } from './audit.service';
+import { announceActorChange } from './sessions.service';
 
 const MIN_LOOKUP_DIGITS = 7;
 const INCLUDES = ['appointmentDetails'];
@@ -155,7 +156,20 @@ export async function saveCustomer(customer: Customer, action: 'CUSTOMER_UPDATE'
     before: side(changes, 'from'),
     after: side(changes, 'to'),
   });
+  await keepLogInTrue(customer, changes);
   return changes;
+}
+
+/** Whoever changed the person, the customer or the staff: the log-in has the new address, and live sessions show who it is now. */
+async function keepLogInTrue(customer: Customer, { email, name }: Changes): Promise<void> {
+  // Without an address the former one still opens the account. A taken one is refused by the log-in's own constraint.
+  if (email && customer.email !== null)
+    await query({ text: 'UPDATE customer_auth SET email = $3, updated_at = now() WHERE tenant_id = $1 AND customer_id = $2' }, [
+      tenant().id,
+      customer.id,
+      customer.email,
+    ]);
+  if (email || name) await announceActorChange('customer', String(customer.id));
 }
 
 /** Wire names -> columns; consent apart, which is a decision and not a value. */

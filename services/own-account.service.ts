@@ -1,7 +1,7 @@
 /** What a signed-in person sees and changes about themselves. Everything here is about the caller and nobody else. */
 import { clock } from '../lib/clock';
 import { context, tenant } from '../lib/context';
-import { inTransaction, query } from '../lib/db';
+import { inTransaction } from '../lib/db';
 import { Forbidden, NotFound, ValidationFailed } from '../lib/errors';
 import { ownProfile } from '../models/own-account.queries';
 import { pendingChanges, side } from '../models/row-changes';
@@ -55,14 +55,7 @@ export function updateOwnProfile({ vehicles = [], ...person }: UpdateOwnProfile)
     const customer = await lockedCustomer(id);
     if (person.email === null) throw new ValidationFailed({ email: 'required' });
     customer.set(Object.fromEntries(Object.entries(person).filter(([, value]) => value !== undefined)));
-    const changes = await saveCustomer(customer);
-    // The address one signs in with follows; its own unique constraint speaks when it is taken.
-    if (changes['email'])
-      await query({ text: 'UPDATE customer_auth SET email = $3, updated_at = now() WHERE tenant_id = $1 AND customer_id = $2' }, [
-        tenant().id,
-        id,
-        customer.email,
-      ]);
+    await saveCustomer(customer);
     await mergeVehicles(id, vehicles);
     return getOwnProfile();
   });

@@ -431,6 +431,19 @@ describe('PATCH /api/admin/customers/:id', () => {
     expect(row?.notes).toBeNull();
   });
 
+  test('another e-mail and name › the log-in follows, the live session shows them; cleared › the log-in stays', async () => {
+    const customer = await createCustomer({ tenant, canLogIn: true });
+    const { agent } = await login(app, customer);
+    expect((await agent.get('/api/auth/verify-token')).body.data.user).toMatchObject({ email: customer.email, name: customer.name });
+    const moved = { email: `moved-${customer.id}@customer.example`, name: 'Moved Once' };
+    expect((await advisor.agent.patch(`/api/admin/customers/${customer.id}`).send(moved)).status).toBe(200);
+    expect((await agent.get('/api/auth/verify-token')).body.data.user).toMatchObject(moved);
+    await expect(login(app, { ...customer, ...moved })).resolves.toHaveProperty('token');
+    await expect(login(app, customer)).rejects.toThrow();
+    expect((await advisor.agent.patch(`/api/admin/customers/${customer.id}`).send({ email: null })).body.data.email).toBeNull();
+    await expect(login(app, { ...customer, ...moved })).resolves.toHaveProperty('token');
+  });
+
   test('consent given › stamped and opt-out cleared; taken back › no opt-out by the staff', async () => {
     const customer = await createCustomer({ tenant, columns: { sms_opt_out: true, sms_opt_out_method: 'STOP' } });
     const path = `/api/admin/customers/${customer.id}`;
