@@ -220,6 +220,15 @@ describe('limits and lock of log-ins', () => {
     expect(response.body.retry_after).toBe(Number(response.headers['retry-after']));
   });
 
+  it('an e-mail that the endpoint does not read, another each time › the eleventh is refused all the same', async () => {
+    const agent = app.agent();
+    const [username, password] = [`nobody-${unique()}`, 'Wrong-1!'];
+    const answers: number[] = [];
+    for (let count = 0; count < 11; count += 1)
+      answers.push((await agent.post(path).send({ email: `${unique()}@customer.example`, username, password })).status);
+    expect(answers).toEqual([...Array(10).fill(401), 429]);
+  });
+
   it('a success in between › clears the count', async () => {
     const staff = await createStaff({ tenant: shop });
     const agent = app.agent();

@@ -73,7 +73,8 @@ export async function limitEndpoint(
   switch (limiter) {
     case 'login':
       await limit('loginIp')(req, res, address);
-      return limit('login')(req, res, `${address}|${identifierOf(body)}`);
+      for (const identifier of identifiersOf(body)) await limit('login')(req, res, `${address}|${identifier}`);
+      return;
     case 'reset':
       return undefined;
     case 'register':
@@ -90,9 +91,12 @@ export async function limitEndpoint(
   }
 }
 
-/** Whom a log-in names: its e-mail or user name, folded as accounts are. */
-function identifierOf(body: unknown): string {
+/**
+ * Whom a log-in names: e-mail or user name, folded as accounts are. Both are counted where both are given: which of them an
+ * endpoint reads is its own business, and another one beside it must not lead the count astray.
+ */
+function identifiersOf(body: unknown): Set<string> {
   const { email, username } = (body ?? {}) as { email?: unknown; username?: unknown };
-  const identifier = email ?? username;
-  return typeof identifier === 'string' ? identifier.trim().toLowerCase() : '';
+  const given = [email, username].filter((value) => typeof value === 'string').map((value) => value.trim().toLowerCase());
+  return new Set(given.length > 0 ? given : ['']);
 }
