@@ -88,12 +88,7 @@ export const SearchItem = z
 export type SearchItem = z.infer<typeof SearchItem>;
 export const SearchReply = z.object({ items: z.array(SearchItem) }).meta({ id: 'CustomerSearch' });
 
-export const RecentCustomers = z.object({
-  limit: z
-    .string()
-    .optional()
-    .transform((text) => (text !== undefined && /^([1-9]|1\d|2[0-5])$/.test(text) ? Number(text) : 8)),
-});
+export const RecentCustomers = z.object({ limit: QueryCount({ fallback: 8, max: 25 }) });
 export const RecentCustomersReply = z
   .object({
     recent_customers: z.array(

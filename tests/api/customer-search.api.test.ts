@@ -208,9 +208,15 @@ describe('GET /api/admin/recent-customers', () => {
     expect([result.body.data.recent_customers.length, result.body.data.limit, statements.length]).toEqual([limit, limit, 1]);
   });
 
-  test.each(['0', '26', 'x', '-1'])('limit %s › 8', async (limit) => {
+  test.each([
+    ['0', 8],
+    ['x', 8],
+    ['-1', 8],
+    ['26', 25],
+    ['1000', 25],
+  ])('limit %s › %i', async (asked, limit) => {
     const { agent } = await shop();
-    expect((await agent.get(`/api/admin/recent-customers?limit=${limit}`)).body.data).toEqual({ recent_customers: [], limit: 8 });
+    expect((await agent.get(`/api/admin/recent-customers?limit=${asked}`)).body.data).toEqual({ recent_customers: [], limit });
   });
 });
 
