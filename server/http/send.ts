@@ -130,7 +130,8 @@ export function cookieText({ name, value, maxAgeSeconds, httpOnly = true }: Cook
   return `${name}=${encodeURIComponent(value ?? '')}${life}; Path=/; SameSite=Lax${httpOnly ? '; HttpOnly' : ''}${secure ? '; Secure' : ''}`;
 }
 
-const quotedFilename = (name: string): string => name.replace(/[^\w.-]/g, '_');
+/** A name that needs no quotes. */
+const plainFilename = (name: string): string => name.replace(/[^\w.-]/g, '_');
 
 export interface StreamOptions {
   headers: Readonly<Record<string, string>>;
@@ -157,7 +158,7 @@ export async function transmitStream(
     if (res.destroyed || res.headersSent) return;
     for (const name in headers) res.setHeader(name, headers[name] as string);
     res.setHeader('Content-Type', stream.contentType);
-    if (stream.filename) res.setHeader('Content-Disposition', `attachment; filename="${quotedFilename(stream.filename)}"`);
+    if (stream.filename) res.setHeader('Content-Disposition', `attachment; filename=${plainFilename(stream.filename)}`);
     compress(req, res, proceed);
     for (; !piece.done; piece = await pieces.next()) {
       if (res.destroyed) return;
