@@ -56,6 +56,9 @@ export const CustomerIdInput = z.preprocess(
   z.int({ error: requiredOr('invalid') }).positive('invalid'),
 );
 
+/** More than any car has run, and within the column's range. */
+const MAX_MILEAGE = 9_999_999;
+
 const NewVehicleFields = z.object({
   make: Name(100),
   model: Name(100),
@@ -66,7 +69,7 @@ const NewVehicleFields = z.object({
   is_primary: z.boolean('must_be_boolean').nullish(),
   trim: ClearableText(100).optional(),
   color: ClearableText(50).optional(),
-  mileage: z.int('invalid').min(0, 'invalid').nullish(),
+  mileage: z.int('invalid').min(0, 'invalid').max(MAX_MILEAGE, 'invalid').nullish(),
 });
 
 export const CreateOwnVehicle = NewVehicleFields.meta({ id: 'CreateOwnVehicle' });

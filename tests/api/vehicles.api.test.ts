@@ -108,6 +108,12 @@ describe('POST /api/admin/vehicles', () => {
     ],
     ['a VIN with O', { customer_id: 1, make: 'A', model: 'X', year: 2020, vin: 'O'.repeat(17) }, 'Validation failed', { vin: 'invalid' }],
     ['a year too far off', { customer_id: 1, make: 'A', model: 'X', year: 2999 }, 'Validation failed', { year: 'out_of_range' }],
+    [
+      'more miles than a column holds',
+      { customer_id: 1, make: 'A', model: 'X', year: 2020, mileage: 99_999_999_999 },
+      'Validation failed',
+      { mileage: 'invalid' },
+    ],
     ['a year long ago', { customer_id: 1, make: 'A', model: 'X', year: 1899 }, 'Validation failed', { year: 'out_of_range' }],
     [
       'a long plate',
