@@ -90,6 +90,7 @@ export const environmentSchema = z.object({
   BOOT_TIMEOUT: seconds(30, 1).describe('A worker not ready within this time is killed'),
   MAX_REQUESTS: count(1000).describe('Requests after which a worker is recycled; 0 = never'),
   MAX_REQUESTS_JITTER: count(100).describe('Random addition to MAX_REQUESTS, so workers do not recycle together'),
+  WORKER_STANDBY: flag(true).describe('Keep one loaded worker in reserve, so that a dead one is replaced at once; costs its memory'),
   WORKER_MAX_RSS_MB: count(0).describe('Resident memory above which a worker is recycled; 0 = never'),
   GRACEFUL_TIMEOUT: seconds(30, 1).describe('Time for a stopping worker to finish its requests'),
   PRESTOP_DELAY: seconds(0).describe('Time a stopping instance still serves after reporting not-ready'),

@@ -55,6 +55,14 @@ export function developmentSecret(dataDir: string): { secret: string; path: stri
   return { secret, path, fresh: true };
 }
 
+export interface Step {
+  what: string;
+  script: string;
+  args?: readonly string[];
+  env: Readonly<Record<string, string>>;
+  secret?: boolean;
+}
+
 /** Runs one short-lived program at a time, and can stop it when the start is called off. */
 export class Steps {
   #running: ChildProcess | undefined;
@@ -69,13 +77,17 @@ export class Steps {
     this.#running?.kill('SIGTERM');
   }
 
-  /** Runs a script of ours to its end. @throws BootFailure with the child's exit code, when it is one of ours, else 70 */
-  async run(what: string, script: string, args: readonly string[], env: Readonly<Record<string, string>>): Promise<void> {
+  /**
+   * Runs a script of ours to its end. `secret`: what it prints as its result does not belong into a log.
+   * @throws BootFailure with the child's exit code, when it is one of ours, else 70
+   */
+  async run({ what, script, args = [], env, secret = false }: Step): Promise<void> {
     if (this.#cancelled) throw new BootFailure(EXIT.forced, 'the start was called off');
     const child = spawn(process.execPath, [script, ...args], { env: childEnvironment(env), stdio: ['ignore', 'pipe', 'pipe'] });
     this.#running = child;
     const tail = new Tail((line) => process.stderr.write(`${line}\n`));
-    tail.follow(child.stdout);
+    if (secret) child.stdout?.resume();
+    else tail.follow(child.stdout);
     tail.follow(child.stderr);
     const { code, signal } = await new Promise<{ code: number | null; signal: string | null }>((resolve, reject) => {
       child.once('error', reject);

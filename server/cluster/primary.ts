@@ -119,8 +119,10 @@ export class Primary {
     if (config.embeddedDatabase) await this.#startEmbedded();
     if (!config.JWT_SECRET) this.#makeSecret();
     const { migrate, seed, worker } = this.#options.scripts;
-    await this.#steps.run('the migration', migrate, [], this.#childEnv);
-    if (config.DB_SEED === 'demo') await this.#steps.run('the demo seed', seed, ['--if-empty'], this.#childEnv);
+    await this.#steps.run({ what: 'the migration', script: migrate, env: this.#childEnv });
+    // It prints the passwords of the demo accounts; the banner shows them in development.
+    if (config.DB_SEED === 'demo')
+      await this.#steps.run({ what: 'the demo seed', script: seed, args: ['--if-empty'], env: this.#childEnv, secret: true });
     if (this.#stopping) return;
     cluster.setupPrimary({ exec: worker, args: [], stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
     this.#forked = true;
@@ -162,6 +164,7 @@ export class Primary {
         workers: config.WORKERS,
         poolMin: config.DB_POOL_MIN,
         poolMax: config.DB_POOL_MAX,
+        standby: config.WORKER_STANDBY,
         jobs: config.JOBS && existsSync(scripts.jobs),
         spawn: (kind, tail) => this.#spawn(kind, tail),
         writeLine: (line) => process.stderr.write(`${line}\n`),
@@ -313,7 +316,7 @@ export class Primary {
       this.#stopNow('uncaughtException', EXIT.loadError);
     });
     process.on('exit', () => {
-      for (const child of this.#supervisor.children) child.kill('stop');
+      this.#supervisor.killAll();
     });
   }
 
@@ -337,7 +340,7 @@ export class Primary {
     this.#stopping = true;
     log.warn('stopping at once', { signal });
     this.#steps.cancel();
-    for (const child of this.#supervisor.children) child.kill('stop');
+    this.#supervisor.killAll();
     void this.#finish(code, FORCED_DATABASE_STOP_MS);
   }
 
@@ -396,7 +399,7 @@ export class Primary {
     if (this.#exiting) return;
     this.#exiting = true;
     for (const timer of this.#timers) clearInterval(timer);
-    for (const child of this.#supervisor.children) child.kill('stop');
+    this.#supervisor.killAll();
     await this.#ops?.close();
     await this.#stopEmbedded(databaseStopMs);
     lastLine();

@@ -23,6 +23,8 @@ export interface SupervisorOptions {
   /** Forks one worker, or the job process; null when there is no job process to fork. */
   spawn: (kind: 'http' | 'jobs', tail: Tail) => Child;
   jobs: boolean;
+  /** Keep one loaded worker in reserve: loading takes seconds on a busy machine, and a slot should be filled at once. */
+  standby?: boolean;
   bootTimeoutMs: number;
   workerTimeoutMs: number;
   gracefulTimeoutMs: number;
@@ -64,6 +66,7 @@ const RECYCLE_GAP_MS = 30_000;
 const RSS_READING_MS = 5_000;
 const RSS_READINGS = 3;
 const JOBS_SLOT = 0;
+const STANDBY_SLOT = -1;
 
 interface Replacement {
   old: WorkerHandle;
@@ -89,6 +92,7 @@ export class Supervisor {
   #forks = 0;
   #startedAt = 0;
   #firstDeaths: { code: number | null; message: string }[] = [];
+  #standby: WorkerHandle | null = null;
   #replacement: Replacement | null = null;
   #lastRecycleAt = Number.NEGATIVE_INFINITY;
   #roll: { queue: WorkerHandle[]; startedAt: number } | null = null;
@@ -102,6 +106,7 @@ export class Supervisor {
       recycleGapMs: RECYCLE_GAP_MS,
       rssReadingMs: RSS_READING_MS,
       breaker: {},
+      standby: false,
       now: () => performance.now(),
       random: Math.random,
       writeLine: () => undefined,
@@ -131,8 +136,14 @@ export class Supervisor {
     return [...this.#workers.values()].find(({ kind }) => kind === 'jobs') ?? null;
   }
 
+  /** All children that have a task: workers and the job process, not the reserve. */
   get children(): WorkerHandle[] {
     return [...this.#workers.values()];
+  }
+
+  /** The worker in reserve: loaded, or loading, without a slot, a share of the budget or a listener. */
+  get standby(): WorkerHandle | null {
+    return this.#standby;
   }
 
   get ready(): number {
@@ -178,6 +189,7 @@ export class Supervisor {
         log.info('breaker closed: a worker has lived long enough', { slot: worker.slot });
     this.#fillSlots(now);
     this.#keepJobs(now);
+    this.#keepStandby(now);
     this.#rebalance();
     for (const worker of surplus(this.#target, this.workers)) this.#drain(worker, 'scale');
     this.#continueRoll();
@@ -188,6 +200,9 @@ export class Supervisor {
   roll(): boolean {
     if (this.#phase !== 'running' || this.#roll) return false;
     const queue = this.workers.filter(({ state }) => state === 'ready');
+    // It was loaded before whatever the roll is for.
+    this.#standby?.kill('roll');
+    this.#standby = null;
     this.#roll = { queue, startedAt: this.#options.now() };
     this.#rollStatus = { ...this.#rollStatus, id: this.#rollStatus.id + 1, state: 'rolling', done: 0, total: queue.length };
     log.info('rolling restart begins', { roll: this.#rollStatus.id, workers: queue.length });
@@ -210,6 +225,7 @@ export class Supervisor {
   stop(): void {
     if (this.#phase === 'stopping' || this.#phase === 'stopped') return;
     this.#phase = 'stopping';
+    this.#standby?.kill('stop');
     for (const worker of this.#workers.values()) {
       // Nothing depends on a worker that does not serve yet.
       if (isBooting(worker.state)) worker.kill('stop');
@@ -218,27 +234,42 @@ export class Supervisor {
     this.#concludeStop();
   }
 
-  /** At once: kills every child. */
-  kill(): void {
-    this.#phase = 'stopping';
-    this.#forced = true;
+  /** At once, without waiting for anything; for a primary that is about to end. */
+  killAll(): void {
+    this.#phase = 'stopped';
+    this.#standby?.kill('stop');
     for (const worker of this.#workers.values()) worker.kill('stop');
-    this.#concludeStop();
+  }
+
+  /** A worker for a slot: the one in reserve when there is one, else a new process. */
+  #bringUp(slot: number): WorkerHandle {
+    const reserve = this.#standby;
+    if (!reserve || reserve.killReason !== null) return this.#spawn('http', slot);
+    this.#standby = null;
+    reserve.slot = slot;
+    reserve.forkedAt = this.#options.now();
+    this.#workers.set(reserve.id, reserve);
+    this.#grantWaiting();
+    return reserve;
   }
 
   #spawn(kind: 'http' | 'jobs', slot: number): WorkerHandle {
+    const handle = this.#fork(kind, slot);
+    this.#workers.set(handle.id, handle);
+    return handle;
+  }
+
+  #fork(kind: 'http' | 'jobs', slot: number): WorkerHandle {
     const { now, random, maxRequests, maxRequestsJitter, writeLine, spawn } = this.#options;
     this.#forks += 1;
     const tail = new Tail(writeLine);
     const requestLimit = maxRequests === 0 ? 0 : maxRequests + Math.floor(random() * (maxRequestsJitter + 1));
     const identity = { id: `${kind === 'http' ? 'w' : 'j'}${this.#forks}`, kind, slot, now: now(), requestLimit, tail };
-    const handle = new WorkerHandle(spawn(kind, tail), identity, {
+    return new WorkerHandle(spawn(kind, tail), identity, {
       onMessage: (worker, message) => this.#receive(worker, message),
       onExit: (worker, code, signal) => this.#bury(worker, code, signal),
       onSettled: (worker) => this.#events.onSettled(worker),
     });
-    this.#workers.set(handle.id, handle);
-    return handle;
   }
 
   #receive(worker: WorkerHandle, message: FromChild): void {
@@ -325,6 +356,10 @@ export class Supervisor {
 
   #bury(worker: WorkerHandle, code: number | null, signal: NodeJS.Signals | null): void {
     const now = this.#options.now();
+    if (!this.#workers.has(worker.id)) {
+      this.#buryStandby(worker, code, signal, now);
+      return;
+    }
     const planned = worker.state === 'draining' && !worker.crashing && worker.killReason === null;
     const reason = this.#reasonOf(worker, code, signal);
     const readyBefore = worker.state === 'ready';
@@ -360,6 +395,26 @@ export class Supervisor {
     else this.tick();
   }
 
+  /** Nobody missed it yet. It is tried again with the ordinary back-off; it does not count for the breaker. */
+  #buryStandby(worker: WorkerHandle, code: number | null, signal: NodeJS.Signals | null, now: number): void {
+    const reason = this.#reasonOf(worker, code, signal);
+    worker.moveTo('gone');
+    if (this.#standby === worker) this.#standby = null;
+    if (worker.killReason === 'roll' || worker.killReason === 'stop') {
+      this.#concludeStop();
+      return;
+    }
+    this.#notBefore.set(STANDBY_SLOT, now + this.#backOffOf(STANDBY_SLOT).onDeath(0));
+    log.error('the worker in reserve died', {
+      worker: worker.id,
+      worker_pid: worker.pid,
+      code,
+      signal,
+      reason,
+      last_words: worker.tail.lines.slice(-3),
+    });
+  }
+
   #reasonOf(worker: WorkerHandle, code: number | null, signal: NodeJS.Signals | null): DeathReason {
     if (worker.killReason) return worker.killReason;
     if (worker.drain && !worker.crashing && code === 0) return worker.drain.reason;
@@ -381,18 +436,22 @@ export class Supervisor {
   }
 
   #countUnplannedDeath(worker: WorkerHandle, now: number): void {
-    const backOff = this.#backOffs.get(worker.slot) ?? new BackOff({ random: this.#options.random });
-    this.#backOffs.set(worker.slot, backOff);
-    const wait = backOff.onDeath(worker.readyAt === null ? 0 : now - worker.readyAt);
+    const wait = this.#backOffOf(worker.slot).onDeath(worker.readyAt === null ? 0 : now - worker.readyAt);
     this.#notBefore.set(worker.slot, now + wait);
     // The job process does not serve: its deaths must not keep HTTP workers from being forked.
     if (worker.kind === 'http' && this.#phase === 'running' && this.breaker.onDeath(now, now - worker.forkedAt))
       log.error('breaker open: workers die young; one is tried every 30 s', { deaths: this.breaker.deathsInWindow(now) });
   }
 
+  #backOffOf(slot: number): BackOff {
+    const backOff = this.#backOffs.get(slot) ?? new BackOff({ random: this.#options.random });
+    this.#backOffs.set(slot, backOff);
+    return backOff;
+  }
+
   #enforceDeadlines(now: number): void {
     const { bootTimeoutMs, workerTimeoutMs, gracefulTimeoutMs } = this.#options;
-    for (const worker of this.#workers.values()) {
+    for (const worker of [...this.#workers.values(), ...(this.#standby ? [this.#standby] : [])]) {
       if (worker.killReason !== null) continue;
       if (worker.state === 'forked' && now - worker.forkedAt > bootTimeoutMs) this.#killFor(worker, 'boot_timeout', bootTimeoutMs);
       else if (worker.state === 'granted' && now - (worker.grantedAt ?? now) > bootTimeoutMs)
@@ -479,7 +538,7 @@ export class Supervisor {
     for (const slot of emptySlots(this.#target, this.workers)) {
       if (now < (this.#notBefore.get(slot) ?? Number.NEGATIVE_INFINITY)) continue;
       if (!this.breaker.allowFork(now)) return;
-      this.#spawn('http', slot);
+      this.#bringUp(slot);
     }
   }
 
@@ -487,6 +546,13 @@ export class Supervisor {
     if (!this.#options.jobs || this.jobProcess) return;
     if (now < (this.#notBefore.get(JOBS_SLOT) ?? Number.NEGATIVE_INFINITY)) return;
     this.#spawn('jobs', JOBS_SLOT);
+  }
+
+  /** Only when all is well: loading a process takes processor time from those that serve. */
+  #keepStandby(now: number): void {
+    if (!this.#options.standby || this.#standby || this.#replacement || this.breaker.open || this.ready < this.#target) return;
+    if (now < (this.#notBefore.get(STANDBY_SLOT) ?? Number.NEGATIVE_INFINITY)) return;
+    this.#standby = this.#fork('http', JOBS_SLOT);
   }
 
   #recycle(now: number): void {
@@ -517,7 +583,7 @@ export class Supervisor {
       requests: old.report?.requests_count,
       rss: old.report?.rss,
     });
-    this.#replacement = { old, fresh: this.#spawn('http', old.slot), reason };
+    this.#replacement = { old, fresh: this.#bringUp(old.slot), reason };
   }
 
   #settleReplacement(gone: WorkerHandle): void {
@@ -558,6 +624,7 @@ export class Supervisor {
 
   #concludeStop(): void {
     if (this.#phase !== 'stopping' || this.#workers.size > 0) return;
+    if (this.#standby && this.#standby.state !== 'gone') return;
     this.#phase = 'stopped';
     this.#events.onStopped(this.#forced);
   }

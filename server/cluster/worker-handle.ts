@@ -38,9 +38,11 @@ const SETTLE_MS = 500;
 export class WorkerHandle {
   readonly id: string;
   readonly kind: 'http' | 'jobs';
-  readonly slot: number;
   readonly pid: number;
-  readonly forkedAt: number;
+  /** A worker in reserve has none (0) until it takes one over. */
+  slot: number;
+  /** When it was forked, or left the reserve. */
+  forkedAt: number;
   /** Requests after which it is recycled; 0 = never. */
   readonly requestLimit: number;
   readonly tail: Tail;

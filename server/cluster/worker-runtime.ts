@@ -20,7 +20,7 @@ import { EXIT, exitCodeOf } from './exit-codes';
 import { connectToPrimary, type Grant, type PrimaryLink } from './link';
 
 export interface WorkerOptions {
-  /** Makes the application; called after the database is open. */
+  /** Makes the application; called before the hello, so that a worker in reserve has it ready. The database is not open yet. */
   createListener: () => RequestListener | Promise<RequestListener>;
   /** Hands the cluster-wide services (limits, bus) to the code that uses them. */
   install?: (link: PrimaryLink) => void;
@@ -49,13 +49,14 @@ export async function runWorker({ createListener, install, link = connectToPrima
   process.on('uncaughtException', (error) => void crash(link, error));
   process.on('unhandledRejection', (reason) => void crash(link, reason));
   try {
+    const listener = await createListener();
     const grant = await link.hello();
     link.onDrain(({ whole }) => void leave(link, whole));
     await prepareDatabase(link, grant);
     setProbeSource({ facts: () => link.facts(), slot: () => grant.slot });
     setOpsSource(link.ops);
     install?.(link);
-    const server = createServer(HTTP_LIMITS, await createListener());
+    const server = createServer(HTTP_LIMITS, listener);
     lifecycle.attach(server);
     const { address, port } = await listen(server);
     if (!leaving) link.ready({ host: address, port });

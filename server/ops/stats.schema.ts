@@ -114,6 +114,7 @@ export const Stats = z
       booted_workers: number,
       old_workers: number,
       draining: number,
+      standby: nullable(z.object({ pid: number, state: word })).describe('the loaded worker in reserve'),
       stalled: nullable(number),
       unresponsive: number,
       restarts: z.object({ total: number, by_reason: z.record(word, number) }),

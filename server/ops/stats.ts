@@ -185,6 +185,7 @@ function cluster(source: StatsSource, now: number): Stats['cluster'] {
     booted_workers: supervisor.ready,
     old_workers: workers.filter(({ state, drain }) => state === 'draining' && drain?.reason === 'roll').length,
     draining: workers.filter(({ state }) => state === 'draining').length,
+    standby: supervisor.standby ? { pid: supervisor.standby.pid, state: supervisor.standby.state } : null,
     stalled: null,
     unresponsive: workers.filter((worker) => isUnresponsive(worker, now)).length,
     restarts: { total: Object.values(byReason).reduce((sum, count) => sum + count, 0), by_reason: byReason },

@@ -129,7 +129,7 @@ describe('a start that fails', () => {
 describe('later failures', () => {
   test('a release that breaks after the start › the service lives, degraded, and heals when it is mended', async () => {
     const dataDir = temporaryFolder('boot');
-    const service = await startChaos({ env: { WORKERS: '2', DATA_DIR: dataDir } });
+    const service = await startChaos({ env: { WORKERS: '2', DATA_DIR: dataDir, WORKER_STANDBY: 'false' } });
     const { rmSync, writeFileSync } = await import('node:fs');
     writeFileSync(join(dataDir, 'broken'), '');
     process.kill(service.banner.pids[0] as number, 'SIGKILL');

@@ -436,3 +436,70 @@ describe('stop', () => {
     expect(first.sent.filter(({ type }) => type === 'drain')).toMatchObject([{ whole: false }, { whole: true }]);
   });
 });
+
+describe('the worker in reserve', () => {
+  const reserved = () => {
+    const made = running({ standby: true });
+    made.pass(100);
+    return { ...made, reserve: made.latest() };
+  };
+
+  test('all is well › one is forked, gets no share, and is not counted', () => {
+    const { supervisor, children, reserve, pass } = reserved();
+    reserve.hello();
+    pass(5_000);
+    expect(children).toHaveLength(3);
+    expect(reserve.got('grant')).toBeUndefined();
+    expect(supervisor.workers).toHaveLength(2);
+    expect(supervisor.standby?.pid).toBe(reserve.pid);
+  });
+
+  test('a worker dies › the reserve takes its slot at once, and the next one is forked when all is well again', () => {
+    const { supervisor, children, first, reserve, pass } = reserved();
+    reserve.hello();
+    first.exits(null, 'SIGKILL');
+    pass(200);
+    expect(children).toHaveLength(3);
+    expect(reserve.got('grant')).toMatchObject({ slot: 1 });
+    reserve.says({ type: 'ready', host: '::', port: 1 });
+    expect(supervisor.ready).toBe(2);
+    pass(100);
+    expect(children).toHaveLength(4);
+    expect(supervisor.ledger.granted).toBeLessThanOrEqual(20);
+  });
+
+  test('a roll › does not use what was loaded before it', () => {
+    const { supervisor, children, reserve } = reserved();
+    reserve.hello();
+    supervisor.roll();
+    expect(reserve.killedWith).toBe('SIGKILL');
+    expect(reserve.got('grant')).toBeUndefined();
+    expect(children).toHaveLength(4);
+    reserve.exits(null, 'SIGKILL');
+    children[3]?.becomesReady();
+    expect(supervisor.ready).toBe(2);
+  });
+
+  test('it dies again and again › backs off, opens no breaker, touches no worker', () => {
+    const { supervisor, children, pass } = reserved();
+    for (let at = 0; at < 60_000; at += 100) {
+      const last = children.at(-1);
+      if (last?.connected && children.length > 2 && supervisor.standby?.pid === last.pid) last.exits(1);
+      pass(100);
+    }
+    expect(children.length).toBeLessThan(14);
+    expect(supervisor.breaker.open).toBe(false);
+    expect(supervisor.ready).toBe(2);
+  });
+
+  test('stop › it goes as well, before the stop is over', () => {
+    const { supervisor, first, second, reserve, happened } = reserved();
+    supervisor.stop();
+    first.exits(0);
+    second.exits(0);
+    expect(happened).not.toContain('stopped');
+    expect(reserve.killedWith).toBe('SIGKILL');
+    reserve.exits(null, 'SIGKILL');
+    expect(happened).toContain('stopped');
+  });
+});
