@@ -153,9 +153,11 @@ async function applyAmounts(
   added: readonly string[],
 ): Promise<void> {
   const ownTotal = added.length > 0 ? await linesTotal(appointment.id) : appointment.totalCents;
-  const wantedTotal = total === undefined ? ownTotal : total;
+  // Screens post the total they were shown; where that is the sum of the lines, it still is and nothing is to be stored.
+  const isShown = Boolean(total) && !appointment.totalCents && total === (await linesTotal(appointment.id));
+  const wantedTotal = total === undefined || isShown ? ownTotal : total;
   const wantedPaid = paid ?? appointment.paidCents;
-  const isChanged = (total !== undefined && total !== appointment.totalCents) || wantedPaid !== appointment.paidCents;
+  const isChanged = (total !== undefined && wantedTotal !== appointment.totalCents) || wantedPaid !== appointment.paidCents;
   if (isChanged) {
     if (await hasLiveInvoice(appointment.id)) throw frozen('Amounts');
     // Nothing stored as total: what the service lines come to is what can be paid.

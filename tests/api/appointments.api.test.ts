@@ -616,6 +616,17 @@ describe('PATCH /api/appointments/:id', () => {
     expect((await patch(appointment.id, { notes: 'paid at the door', total_amount: 50 })).status).toBe(200);
   });
 
+  test('the total that was shown, sent back › no change, also where it is the sum of the lines and once invoiced', async () => {
+    const appointment = await createAppointment({ tenant, columns: { total_cents: 0 } });
+    await addAppointmentService(appointment);
+    const echoed = await patch(appointment.id, { total_amount: 50 });
+    expect(echoed.body.data).toMatchObject({ updated_fields: [], appointment: { total_amount: 50, version: 1 } });
+    await createInvoice({ appointment, totalCents: 5_000 });
+    const noted = await patch(appointment.id, { total_amount: 50, notes: 'Paid by card' });
+    expect([noted.status, noted.body.data?.updated_fields]).toEqual([200, ['notes']]);
+    expect((await patch(appointment.id, { total_amount: 51 })).status).toBe(409);
+  });
+
   test('paid more than the total › 400, also when only the total shrinks', async () => {
     const { id } = await createAppointment({ tenant, columns: { total_cents: 5_000, paid_cents: 3_000 } });
     for (const body of [{ paid_amount: 50.01 }, { total_amount: 29.99 }]) {
