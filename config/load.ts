@@ -3,6 +3,7 @@
  * All faults are collected and thrown together, so an operator repairs everything in one go.
  */
 import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { parseEnv } from 'node:util';
 import type { z } from 'zod';
 import { type Environment, environmentSchema, isSecret, SECRET_VARIABLES } from './env';
@@ -186,6 +187,8 @@ function contradictions(config: Config, raw: Record<string, string>): Fault[] {
     });
   for (const name of ['JWT_SECRET', 'JWT_SECRET_PREVIOUS'])
     if (raw[name] && Buffer.byteLength(raw[name]) < 32) faults.push({ variable: name, problem: 'is shorter than 32 bytes' });
+  if (config.STATIC_DIR && !existsSync(join(config.STATIC_DIR, 'index.html')))
+    faults.push({ variable: 'STATIC_DIR', problem: `has no index.html: ${config.STATIC_DIR}` });
   if (config.DATABASE_URL?.startsWith('sqlite:') && config.WORKERS > 1)
     faults.push({ variable: 'WORKERS', problem: 'must be 1 with a SQLite database' });
   return faults;

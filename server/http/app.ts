@@ -16,11 +16,14 @@ import { rewriteLegacyPaths } from './middleware/legacy-client';
 import { observe } from './middleware/observe';
 import { crossOrigin } from './middleware/security';
 import { type MountOptions, mount } from './mount';
+import { staticFiles } from './static';
 
 export interface AppOptions extends MountOptions {
   /** Default: all endpoints of the service. */
   endpoints?: readonly Endpoint[];
   corsOrigins?: readonly string[];
+  /** Folder of an application to serve beside the API; default STATIC_DIR. */
+  staticDir?: string | undefined;
   /** Mounts further routes before the endpoints: tests that need a route which misbehaves. */
   extend?: (app: Application) => void;
 }
@@ -45,7 +48,13 @@ function plainPages(endpoints: readonly Endpoint[]): RequestHandler {
   };
 }
 
-export function createApp({ endpoints = allEndpoints, corsOrigins, extend, ...options }: AppOptions = {}): Application {
+export function createApp({
+  endpoints = allEndpoints,
+  corsOrigins,
+  staticDir = config.STATIC_DIR,
+  extend,
+  ...options
+}: AppOptions = {}): Application {
   const app = express();
   app.disable('x-powered-by');
   app.set('etag', false);
@@ -60,7 +69,7 @@ export function createApp({ endpoints = allEndpoints, corsOrigins, extend, ...op
   app.use(plainPages(endpoints));
   // The overload gate belongs here: behind the probes, before anything that costs.
   extend?.(app);
-  mount(app, endpoints, options);
+  mount(app, endpoints, { fallback: staticDir === undefined ? undefined : staticFiles(staticDir), ...options });
   app.use(errorHandler);
   return app;
 }

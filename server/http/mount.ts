@@ -3,7 +3,7 @@
  * proof, saying what; then the handler, whose result is sent when it has returned, that is after its commit. All that can be
  * decided from the declaration alone is decided here once, not for each request.
  */
-import type { Application, Request, Response } from 'express';
+import type { Application, Request, RequestHandler, Response } from 'express';
 import { config } from '../../config';
 import { type Actor, ANONYMOUS, type Context, type Tenant, withContext } from '../../lib/context';
 import { AppError, BadRequest, Forbidden, MethodNotAllowed, NotFound, Unauthenticated, Unavailable } from '../../lib/errors';
@@ -33,6 +33,8 @@ export interface MountOptions {
   /** What happens to a reply that does not fit its schema. */
   verify?: RenderRules['verify'];
   requestTimeoutMs?: number;
+  /** Asked for paths that no endpoint has, before they are answered 404: the files of an application. */
+  fallback?: RequestHandler | undefined;
 }
 
 /** An endpoint with everything that follows from its declaration. */
@@ -61,8 +63,9 @@ export function mount(app: Application, endpoints: readonly Endpoint[], options:
     });
     const served = found?.value.get(req.method);
     if (found && served) void serve(req, res, served, found.params);
-    else
-      refuse(req, res, allowed.length > 0 ? new MethodNotAllowed([...new Set([...allowed, 'OPTIONS'])].sort().join(', ')) : new NotFound());
+    else if (allowed.length > 0) refuse(req, res, new MethodNotAllowed([...new Set([...allowed, 'OPTIONS'])].sort().join(', ')));
+    else if (options.fallback) void options.fallback(req, res, (error?: unknown) => refuse(req, res, error ?? new NotFound()));
+    else refuse(req, res, new NotFound());
   });
 }
 
