@@ -33,6 +33,11 @@ export interface LameDuckOptions {
   silentMs?: number;
   /** Give up waiting (the caller decides what happens to the rest). */
   limitMs?: number;
+  /**
+   * Where nobody takes over: go on accepting for at most this long, until a moment passes without a new connection. Clients
+   * that connected before the stop may still wait to be taken, and closing the listener resets them.
+   */
+  acceptMs?: number;
 }
 
 interface Closer {
@@ -42,6 +47,8 @@ interface Closer {
 }
 
 const POLL_MS = 50;
+/** Polls without a new connection after which nobody is taken to wait: several, for one may come before what is due is read. */
+const QUIET_POLLS = 3;
 const SILENT_MS = 1_000;
 const HALF_REQUEST_MS = 5_000;
 
@@ -54,6 +61,7 @@ export class Lifecycle {
   #started = 0;
   #finished = 0;
   #inFlightMax = 0;
+  #accepted = 0;
 
   get draining(): boolean {
     return this.#draining;
@@ -89,6 +97,7 @@ export class Lifecycle {
   attach(server: Server): void {
     this.#servers.push(server);
     server.on('connection', (socket: Socket) => {
+      this.#accepted += 1;
       this.#connections.set(socket, { active: 0, bytesWhenIdle: 0, idleSince: performance.now(), ended: false });
       socket.once('close', () => this.#connections.delete(socket));
     });
@@ -129,9 +138,16 @@ export class Lifecycle {
    * Stops accepting and waits until every request is answered and every connection has ended.
    * Resolves with false when `limitMs` passed first.
    */
-  async lameDuck({ idleGraceMs, silentMs = SILENT_MS, limitMs = Number.POSITIVE_INFINITY }: LameDuckOptions): Promise<boolean> {
+  async lameDuck({
+    idleGraceMs,
+    silentMs = SILENT_MS,
+    limitMs = Number.POSITIVE_INFINITY,
+    acceptMs = 0,
+  }: LameDuckOptions): Promise<boolean> {
     const since = performance.now();
-    if (!this.#draining) this.#stopAccepting();
+    this.#announceEnd();
+    if (acceptMs > 0) await this.#takeWaiting(acceptMs);
+    this.#stopAccepting();
     while (performance.now() - since < limitMs) {
       if (performance.now() - since >= idleGraceMs) this.#endSilent(silentMs);
       if (this.#flights.size === 0 && this.#allEnded()) return true;
@@ -174,11 +190,24 @@ export class Lifecycle {
     });
   }
 
-  #stopAccepting(): void {
+  #announceEnd(): void {
     this.#draining = true;
+    for (const response of this.#flights.keys()) if (!response.headersSent) response.shouldKeepAlive = false;
+  }
+
+  async #takeWaiting(limitMs: number): Promise<void> {
+    const since = performance.now();
+    let quiet = 0;
+    while (quiet < QUIET_POLLS && performance.now() - since < limitMs) {
+      const before = this.#accepted;
+      await delay(POLL_MS);
+      quiet = this.#accepted === before ? quiet + 1 : 0;
+    }
+  }
+
+  #stopAccepting(): void {
     // http.Server.close would also close idle connections; only the listening is to end.
     for (const server of this.#servers) if (server.listening) NetServer.prototype.close.call(server);
-    for (const response of this.#flights.keys()) if (!response.headersSent) response.shouldKeepAlive = false;
   }
 
   #allEnded(): boolean {

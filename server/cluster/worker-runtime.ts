@@ -30,6 +30,8 @@ export interface WorkerOptions {
 /** Time a crashing worker gives its other requests. Its memory may be damaged: long enough to answer, no longer. */
 const CRASH_DRAIN_MS = 3_000;
 const CRASH_IDLE_GRACE_MS = 1_000;
+/** When the whole service stops: time for clients that had connected before, but were not taken yet. */
+const LAST_ACCEPT_MS = 1_000;
 const RESIZE_POLL_MS = 20;
 
 /** Node's own limits against slow or endless clients, checked each second; a refusal at this level never reaches Express. */
@@ -103,7 +105,8 @@ function listen(server: Server): Promise<AddressInfo> {
 async function leave(link: PrimaryLink, whole: boolean): Promise<void> {
   // Others take over: leave idle connections for longer than the keep-alive time that clients were promised.
   const idleGraceMs = whole ? 0 : config.KEEP_ALIVE_TIMEOUT * 1000 + 1_000;
-  const drained = lifecycle.lameDuck({ idleGraceMs });
+  // Elsewhere the others take what waits; at the end of all, closing at once would reset those clients.
+  const drained = lifecycle.lameDuck({ idleGraceMs, acceptMs: whole ? LAST_ACCEPT_MS : 0 });
   if (leaving) return;
   leaving = true;
   await drained;

@@ -1,4 +1,6 @@
 /** Stopping: everything that was begun is answered, nothing is left behind, and what cannot end is named. */
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Service, spawnService } from '../support/cluster';
 import { temporaryFolder } from '../support/services';
@@ -47,6 +49,29 @@ test('SIGTERM under load › successes, then refusals, and nothing that was begu
   const lastSuccess = Math.max(...fresh.filter(({ result }) => result === 200).map(({ startedAt }) => startedAt));
   const firstRefusal = Math.min(...fresh.filter(({ result }) => result === 'ECONNREFUSED').map(({ startedAt }) => startedAt));
   expect(lastSuccess).toBeLessThan(firstRefusal);
+});
+
+test('clients that had connected, but waited to be taken › are answered as well', async () => {
+  const service = await startChaos({ env: WORKER_ENV });
+  const busy = [1, 2].map(() => call(service.url, { path: '/chaos/block?ms=1500' }));
+  await delay(300);
+  const sockets = Array.from({ length: 30 }, () => connect(Number(new URL(service.url).port), '127.0.0.1'));
+  const answers = sockets.map(async (socket) => {
+    socket.setEncoding('utf8').on('error', () => undefined);
+    await once(socket, 'connect');
+    socket.write('GET /chaos/wait?ms=5 HTTP/1.1\r\nHost: shop\r\n\r\n');
+    let text = '';
+    socket.on('data', (part: string) => {
+      text += part;
+    });
+    await new Promise((resolve) => socket.once('close', resolve));
+    return text.slice(0, 'HTTP/1.1 200'.length);
+  });
+  await Promise.all(sockets.map((socket) => (socket.connecting ? once(socket, 'connect') : undefined)));
+  service.kill('SIGTERM');
+  expect(new Set(await Promise.all(answers))).toEqual(new Set(['HTTP/1.1 200']));
+  expect(tally(await Promise.all(busy))).toEqual({ 200: 2 });
+  expect(await service.waitForExit()).toEqual({ code: 0, signal: null });
 });
 
 test('Ctrl-C to the whole group › a clean drain as well: the workers leave the decision to the primary', async () => {
