@@ -57,8 +57,13 @@ export function transferVehicles(ids: readonly number[], customerId: unknown): P
   });
 }
 
-/** @returns the cars that moved, with their former owner */
-async function move(ids: readonly number[], owner: number): Promise<Ownership[]> {
+/**
+ * @param held customers whose rows are locked already: when this looks again at cars that somebody else moved first. No further
+ *   ones are locked then, because locks taken out of order can deadlock.
+ * @returns the cars that moved, with their former owner
+ * @throws Conflict when a car is with a third person by now
+ */
+async function move(ids: readonly number[], owner: number, held?: ReadonlySet<number>): Promise<Ownership[]> {
   const tenantId = tenant().id;
   const found = await query<Ownership>(
     {
@@ -68,10 +73,11 @@ async function move(ids: readonly number[], owner: number): Promise<Ownership[]>
     [tenantId, ids],
   );
   if (found.length < ids.length) throw new NotFound('Vehicle not found');
-  await lockCustomers([owner, ...found.map((vehicle) => vehicle.customer_id)]);
+  const customers = new Set([owner, ...found.map((vehicle) => vehicle.customer_id)]);
+  if (!held) await lockCustomers([...customers]);
+  else if ([...customers].some((id) => !held.has(id))) throw new Conflict('A vehicle was transferred meanwhile');
   const moving = found.filter((vehicle) => vehicle.customer_id !== owner);
   if (moving.length === 0) return [];
-  const [vehicleIds, owners] = [moving.map(({ id }) => id), moving.map(({ customer_id }) => customer_id)];
   // The former owner is part of the condition: a car that changed hands before the locks were held is not moved from a third person.
   const updated = await query<{ id: number }>(
     {
@@ -80,16 +86,26 @@ async function move(ids: readonly number[], owner: number): Promise<Ownership[]>
         FROM unnest($2::bigint[], $3::bigint[]) AS m (id, owner)
         WHERE v.tenant_id = $1 AND v.id = m.id AND v.customer_id = m.owner RETURNING v.id`,
     },
-    [tenantId, vehicleIds, owners, owner, clock.now()],
+    [tenantId, ...columns(moving), owner, clock.now()],
   );
-  if (updated.length < moving.length) throw new Conflict('A vehicle was transferred meanwhile');
-  await query(
-    {
-      name: 'vehicle_transfer_log',
-      text: `INSERT INTO vehicle_audit_log (tenant_id, vehicle_id, action, old_customer_id, new_customer_id, performed_by)
+  const done = new Set(updated.map(({ id }) => id));
+  const moved = moving.filter(({ id }) => done.has(id));
+  if (moved.length > 0)
+    await query(
+      {
+        name: 'vehicle_transfer_log',
+        text: `INSERT INTO vehicle_audit_log (tenant_id, vehicle_id, action, old_customer_id, new_customer_id, performed_by)
         SELECT $1, m.id, 'TRANSFER', m.owner, $4, $5 FROM unnest($2::bigint[], $3::bigint[]) AS m (id, owner)`,
-    },
-    [tenantId, vehicleIds, owners, owner, context().actor.id.slice(0, 100)],
-  );
-  return moving;
+      },
+      [tenantId, ...columns(moved), owner, context().actor.id.slice(0, 100)],
+    );
+  if (moved.length === moving.length) return moved;
+  // Somebody was first: the same request twice, for example, whose car is where it should be by now.
+  const rest = moving.filter(({ id }) => !done.has(id)).map(({ id }) => id);
+  return [...moved, ...(await move(rest, owner, customers))];
 }
+
+const columns = (cars: readonly Ownership[]): [ids: number[], owners: number[]] => [
+  cars.map(({ id }) => id),
+  cars.map(({ customer_id }) => customer_id),
+];
