@@ -67,7 +67,7 @@ test('clients that had connected, but waited to be taken › are answered as wel
     await new Promise((resolve) => socket.once('close', resolve));
     return text.slice(0, 'HTTP/1.1 200'.length);
   });
-  await Promise.all(sockets.map((socket) => (socket.connecting ? once(socket, 'connect') : undefined)));
+  await Promise.all(sockets.filter(({ connecting }) => connecting).map((socket) => once(socket, 'connect')));
   service.kill('SIGTERM');
   expect(new Set(await Promise.all(answers))).toEqual(new Set(['HTTP/1.1 200']));
   expect(tally(await Promise.all(busy))).toEqual({ 200: 2 });
