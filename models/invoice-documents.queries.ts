@@ -21,5 +21,5 @@ export const INVOICE_PARTIES: Sql = {
 /** Values: tenant, invoice. The address that its mail goes to. */
 export const INVOICE_MAILBOX: Sql = {
   name: 'invoice_documents_mailbox',
-  text: `SELECT c.email FROM invoices i JOIN customers c ON c.tenant_id = $1 AND c.id = i.customer_id WHERE i.tenant_id = $1 AND i.id = $2::uuid`,
+  text: `SELECT c.email FROM invoices i JOIN customers c ON c.tenant_id = $1 AND c.id = i.customer_id AND c.deleted_at IS NULL WHERE i.tenant_id = $1 AND i.id = $2::uuid`,
 };

@@ -17,7 +17,9 @@ const LINES = `coalesce((SELECT json_agg(json_build_object(${LINE_FIELDS}) ORDER
   FROM invoice_line_items l WHERE l.tenant_id = $1 AND l.invoice_id = i.id), '[]'::json)`;
 const PAYMENTS = `coalesce((SELECT json_agg(json_build_object(${PAYMENT_FIELDS}) ORDER BY p.created_at, p.id)
   FROM payments p WHERE p.tenant_id = $1 AND p.invoice_id = i.id), '[]'::json)`;
-const CUSTOMER = 'LEFT JOIN customers c ON c.tenant_id = $1 AND c.id = i.customer_id';
+/** By primary key for each invoice: joined freely, a page of unknown size would read the whole table of customers. */
+const CUSTOMER =
+  'LEFT JOIN LATERAL (SELECT c.id, c.name FROM customers c WHERE c.tenant_id = $1 AND c.id = i.customer_id LIMIT 1) c ON true';
 
 /** Whose invoices are visible: a customer sees what was issued to them, and no draft. */
 export type Audience = { readonly customerId: number } | null;
@@ -35,7 +37,7 @@ function found(key: NonNullable<InvoiceKey>): { name: string; condition: string;
 }
 const visible = (audience: Audience) => (audience ? ` AND i.customer_id = $3::bigint AND i.status <> 'DRAFT'` : '');
 
-/** At most one row with `json`: `{invoice, lineItems, line_items, payments}`. */
+/** At most one row with `json`: `{invoice, lineItems, line_items, payments}`. OFFSET 0 keeps the lines from being read twice. */
 export function invoiceDetailSql(key: NonNullable<InvoiceKey>, audience: Audience, tenantId: string): [Sql, unknown[]] {
   const { name, condition, value } = found(key);
   return [
@@ -43,7 +45,7 @@ export function invoiceDetailSql(key: NonNullable<InvoiceKey>, audience: Audienc
       name: `invoices_detail_${name}${audience ? '_own' : ''}`,
       text: `SELECT json_build_object('invoice', invoice, 'lineItems', lines, 'line_items', lines, 'payments', payments)::text AS json FROM (
         SELECT ${INVOICE} AS invoice, ${LINES} AS lines, ${PAYMENTS} AS payments
-        FROM invoices i ${CUSTOMER} WHERE i.tenant_id = $1 AND ${condition}${visible(audience)}) found`,
+        FROM invoices i ${CUSTOMER} WHERE i.tenant_id = $1 AND ${condition}${visible(audience)} OFFSET 0) found`,
     },
     [tenantId, value, ...(audience ? [audience.customerId] : [])],
   ];

@@ -63,17 +63,17 @@ const filenameOf = ({ invoiceId, type }: InvoiceDocument): string => `invoice-${
  * Leaves the job that mails a document; a draft becomes a sent invoice with it. Ten mails of one invoice in an hour.
  * @throws NotFound; BadRequest `missing_email` when there is no address, `invalid_state` for a void invoice; RateLimited
  */
-export function sendInvoice(key: InvoiceKey, { type, destinationEmail }: SendInvoice): Promise<InvoiceQueued> {
+export async function sendInvoice(key: InvoiceKey, { type, destinationEmail }: SendInvoice): Promise<InvoiceQueued> {
+  const ids = await findInvoice(key);
+  if (!(destinationEmail ?? (await mailboxOf(ids.id)))) throw new BadRequest('No e-mail address to send to', { code: 'missing_email' });
+  // Counted before the invoice is locked: nobody should wait behind the counter.
+  const { allowed, resetMs } = await take('invoiceMail', tenant().id, ids.id);
+  if (!allowed) throw new RateLimited(Math.max(1, Math.ceil(resetMs / MS_PER_S)));
   return inTransaction(async () => {
-    const ids = await findInvoice(key);
     const invoice = await lockInvoice(ids);
     const now = clock.now();
     const { status } = invoice;
     invoice.issue(now);
-    if (!(destinationEmail ?? (await mailboxOf(invoice.id))))
-      throw new BadRequest('No e-mail address to send to', { code: 'missing_email' });
-    const { allowed, resetMs } = await take('invoiceMail', tenant().id, invoice.id);
-    if (!allowed) throw new RateLimited(Math.max(1, Math.ceil(resetMs / MS_PER_S)));
     await invoice.save();
     await enqueue('mail.invoice', { invoiceId: invoice.id, type, to: destinationEmail });
     await recordAudit({

@@ -16,6 +16,7 @@ const THREAD = join(PROJECT_ROOT, 'dist', 'lib', 'pdf', 'thread.js');
 const MAX_THREADS = 2;
 /** More documents than this waiting would be answered after their clients have gone. */
 const MAX_WAITING = 50;
+/** The second thread goes after this; the first one stays, because a cold start costs more than a document. */
 const IDLE_MS = 60_000;
 const LIMIT_MS = 20_000;
 const CACHE_BYTES = 32 * 1024 * 1024;
@@ -42,7 +43,7 @@ export async function invoicePdf(tenantId: string, document: InvoiceDocument): P
 
 async function draw(document: InvoiceDocument): Promise<Buffer> {
   if (!pool && !existsSync(THREAD)) throw new Error('PDF files are drawn by the built service: run npm run build');
-  pool ??= new Piscina({ filename: THREAD, minThreads: 0, maxThreads: MAX_THREADS, maxQueue: MAX_WAITING, idleTimeout: IDLE_MS });
+  pool ??= new Piscina({ filename: THREAD, minThreads: 1, maxThreads: MAX_THREADS, maxQueue: MAX_WAITING, idleTimeout: IDLE_MS });
   if (pool.queueSize >= MAX_WAITING) throw new Unavailable('pdf_queue_full');
   const signal = AbortSignal.timeout(LIMIT_MS);
   try {
