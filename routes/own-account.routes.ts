@@ -40,7 +40,6 @@ export const ownAccountEndpoints: readonly Endpoint[] = [
     body: UpdateOwnProfile,
     reply: [200, OwnProfile],
     errors: [404, 409],
-    mirror: 'all',
     handle: ({ body }) => updateOwnProfile(body),
   }),
   endpoint({

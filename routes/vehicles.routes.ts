@@ -230,7 +230,6 @@ export const vehiclesEndpoints: readonly Endpoint[] = [
     body: CreateRoleVehicle,
     reply: [201, VehicleReply],
     errors: [404, 409],
-    mirror: 'all',
     invalid: vehicleRefusal,
     idempotent: true,
     handle: async ({ body: { customer_id, ...fields } }) => createdReply(await createVehicleAs(customer_id, fields), '/api/vehicles'),

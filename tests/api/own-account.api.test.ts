@@ -74,7 +74,8 @@ describe('PUT /api/customers/profile', () => {
       ],
     });
     expect(status).toBe(200);
-    expect(body.name).toBe('New Name');
+    expect(body.data.name).toBe('New Name');
+    expect(body).not.toHaveProperty('name');
     const cars = body.data.vehicles as { id: number; make: string; year: number; vin: string | null }[];
     expect(cars.map(({ make }) => make).sort()).toEqual(['Aurora', 'Honda', 'Saab']);
     expect(cars.find(({ id }) => id === changed.id)).toMatchObject({ make: 'Saab', year: 1991, vin: changed.vin });
@@ -117,7 +118,7 @@ describe('PUT /api/customers/profile', () => {
     const { customer, agent } = await me();
     const taken = await createCustomer({ tenant });
     const email = `moved-${customer.id}@customer.example`;
-    expect((await agent.put('/api/customers/profile').send({ email: ` ${email.toUpperCase()} ` })).body.email).toBe(email);
+    expect((await agent.put('/api/customers/profile').send({ email: ` ${email.toUpperCase()} ` })).body.data.email).toBe(email);
     await expect(login(app, { ...customer, email })).resolves.toHaveProperty('token');
     const conflict = await agent.put('/api/customers/profile').send({ email: taken.email });
     expect([conflict.status, conflict.body.error.code]).toEqual([409, 'already_exists']);
