@@ -1,7 +1,8 @@
 /** Appointments and the board. `/api/admin/appointments` is the staff's path, `/api/appointments` also the customers' own. */
 
 import { z } from 'zod';
-import { BadRequest, InvalidTransition, NotFound } from '../lib/errors';
+import { context } from '../lib/context';
+import { BadRequest, InvalidTransition, NotFound, Unauthenticated } from '../lib/errors';
 import {
   AppointmentCreated,
   AppointmentDrawer,
@@ -77,6 +78,15 @@ const remove = {
 } as const;
 const removeHandler = ({ params }: { params: { id: number | null } }) => deleteAppointment(idOf(params.id));
 
+/**
+ * Who shows a token means to book as the person it names. When it does not count (any more), a booking request from the
+ * public page would lose technician, car and price without a word.
+ * @throws Unauthenticated
+ */
+function assertNoStaleToken(request: RequestFacts): void {
+  if (context().actor.kind === 'anonymous' && /^bearer\s+\S/i.test(request.header('authorization') ?? '')) throw new Unauthenticated();
+}
+
 const created = (result: { id: string }): Reply => new Reply(result, { headers: { Location: `/api/appointments/${result.id}` } });
 
 export const appointmentsEndpoints: readonly Endpoint[] = [
@@ -112,7 +122,10 @@ export const appointmentsEndpoints: readonly Endpoint[] = [
     reply: [201, z.union([AppointmentCreated, BookingAccepted])],
     errors: [401, 403, 404, 409, 422],
     mirror: ['id', 'appointment'],
-    handle: async ({ body }) => created(await createAppointment(body)),
+    handle: async ({ body, request }) => {
+      assertNoStaleToken(request);
+      return created(await createAppointment(body));
+    },
   }),
   endpoint({
     method: 'post',

@@ -364,6 +364,14 @@ describe('the public booking page', () => {
     expect([status, body.error.code]).toEqual([400, 'validation_failed']);
   });
 
+  test('a token that does not count › 401, not a booking by a stranger; an empty one is none', async () => {
+    const book = (authorization: string) =>
+      visitor().post('/api/admin/appointments').set('Authorization', authorization).send({ customer_id: 'Someone', start: tomorrow() });
+    const refused = await book('Bearer not-ours');
+    expect([refused.status, refused.body.error.code]).toEqual([401, 'auth_required']);
+    expect((await book('Bearer ')).status).toBe(201);
+  });
+
   test('the sixth booking from one address in ten minutes › 429', async () => {
     const one = visitor();
     const statuses = [];
