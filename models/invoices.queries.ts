@@ -104,7 +104,7 @@ export interface InvoiceConditions {
   audience: Audience;
   customerId: number | null;
   status: InvoiceStatus | null;
-  /** Beginning of an id, part of a customer's name or of a plate; lower case. */
+  /** Beginning of an id, part of a customer's name (lower case) or of a plate, however it is written. */
   search: string | null;
   from: Date | null;
   to: Date | null;
@@ -131,12 +131,12 @@ export function listInvoicesSql(conditions: InvoiceConditions, tenantId: string)
   if (from !== null) where += add('from', `i.created_at >= ${place(from)}::timestamptz`);
   if (to !== null) where += add('to', `i.created_at < ${place(to)}::timestamptz`);
   if (search !== null) {
-    const [prefix, part] = [place(`${escapeLike(search)}%`), place(`%${escapeLike(search)}%`)];
+    const [prefix, part, plate] = [place(`${escapeLike(search)}%`), place(`%${escapeLike(search)}%`), place(search)];
     where += add(
       'search',
       `(i.id::text LIKE ${prefix}::text
         OR i.customer_id IN (SELECT s.id FROM customers s WHERE s.tenant_id = $1 AND lower(s.name) LIKE ${part}::text)
-        OR i.vehicle_id IN (SELECT v.id FROM vehicles v WHERE v.tenant_id = $1 AND lower(v.license_plate) LIKE ${part}::text))`,
+        OR i.vehicle_id IN (SELECT v.id FROM vehicles v WHERE v.tenant_id = $1 AND strpos(v.plate_key, plate_key(${plate}::text)) > 0))`,
     );
   }
   return [

@@ -174,6 +174,13 @@ describe('POST /api/admin/appointments/:id/invoice', () => {
     expect(await appointmentRow(appointment)).toEqual({ total_cents: '10000', paid_cents: '4000' });
   });
 
+  test('more paid in advance than it costs › paid; what is left over is on record', async () => {
+    const { id, body } = await invoiced([1_000], { columns: { paid_cents: 1_500 } });
+    expect(body).toMatchObject({ status: 'PAID', amount_paid_cents: 1_000, amount_due_cents: 0 });
+    const [trail] = await admin<{ after: object }>(`SELECT after FROM audit_logs WHERE entity_id = $1`, [id]);
+    expect(trail?.after).toMatchObject({ deposit_cents: 1_500, unapplied_cents: 500 });
+  });
+
   test('the same Idempotency-Key twice › one invoice, the same reply', async () => {
     const appointment = await completed([700]);
     const call = () => generate(appointment).set('Idempotency-Key', `invoice-${appointment.id}`);
@@ -277,6 +284,8 @@ describe('GET /api/admin/invoices', () => {
     expect(await found(`?search=${encodeURIComponent('50% q')}`)).toEqual([3, 1]);
     expect(await found('?search=5_%25')).toEqual([]);
     expect(await found('?search=qx-77')).toEqual([1]);
+    expect(await found('?search=qx%2077')).toEqual([1]);
+    expect(await found('?search=---')).toEqual([]);
     expect(await found('?from=2026-03-02&to=2026-03-03')).toEqual([2, 1]);
     expect(await list('?status=VOID')).toMatchObject({ items: [], total_items: 0, total_pages: 1 });
   });
@@ -390,6 +399,15 @@ describe('POST /api/admin/invoices/:id/payments', () => {
     expect(codes.filter((code) => code === 'already_paid')).toHaveLength(19);
     expect(await admin('SELECT amount_cents FROM payments WHERE invoice_id = $1', [id])).toEqual([{ amount_cents: '9999' }]);
     expect(await appointmentRow(appointment)).toEqual({ total_cents: '9999', paid_cents: '9999' });
+  });
+
+  test('the same Idempotency-Key twice › one row; with another body › 422', async () => {
+    const { id } = await invoiced([1_000]);
+    const call = (amountCents: number) => pay(id, { amountCents }).set('Idempotency-Key', `pay-${id}`);
+    const [first, second, other] = [await call(400), await call(400), await call(401)];
+    expect([first.status, second.status, second.body]).toEqual([201, 201, first.body]);
+    expect([other.status, other.body.error.code]).toEqual([422, 'idempotency_key_reuse']);
+    expect(await admin('SELECT amount_cents FROM payments WHERE invoice_id = $1', [id])).toEqual([{ amount_cents: '400' }]);
   });
 
   test('a tomorrow of the shop › accepted; the day after › refused', async () => {
