@@ -19,6 +19,8 @@ export interface Scope {
 
 export interface Statement {
   text: string;
+  /** Its parameters, as the driver got them; never for logs. */
+  values: readonly unknown[];
   ms: number;
   failed: boolean;
 }
@@ -49,8 +51,10 @@ export function fingerprint(text: string): string {
     .slice(0, 500);
 }
 
+type Sent = Pick<Statement, 'text' | 'values'>;
+
 /** `current` is the context that sent the statement: the driver calls back outside it. */
-function finished(text: string, started: number, current: Context | undefined, error: unknown): void {
+function finished({ text, values }: Sent, started: number, current: Context | undefined, error: unknown): void {
   const ms = performance.now() - started;
   if (current) current.stats.dbMs += ms;
   if (!error) lastSuccess = performance.now();
@@ -63,7 +67,7 @@ function finished(text: string, started: number, current: Context | undefined, e
     if (current) withContext(current, report);
     else report();
   }
-  for (const listener of listeners) listener({ text, ms, failed: Boolean(error) });
+  for (const listener of listeners) listener({ text, values, ms, failed: Boolean(error) });
 }
 
 /** int8 and numeric(5,2) as numbers: ids and cents stay far below 2^53, hours have two decimals. */
@@ -79,6 +83,11 @@ interface Submittable {
   callback: Callback;
 }
 const isSubmittable = (value: unknown): value is Submittable => typeof (value as Submittable).submit === 'function';
+
+const NO_VALUES: readonly unknown[] = Object.freeze([]);
+/** A QueryConfig and a submitted query both carry their values. */
+const valuesOf = (query: QueryArguments[0]): readonly unknown[] =>
+  (typeof query === 'string' ? undefined : (query as { values?: unknown[] }).values) ?? NO_VALUES;
 
 interface ClientInternals {
   _queryable: boolean;
@@ -105,12 +114,13 @@ export class InstrumentedClient extends pg.Client {
     const [query, values, callback] = args;
     const text = typeof query === 'string' ? query : (query.text ?? '');
     if (CONTROL.test(text)) return original.apply(this, args);
+    const sent = Array.isArray(values) ? values : valuesOf(query);
     const started = performance.now();
     const current = currentContext();
     if (current) current.stats.queries += 1;
     const done = (error: unknown): void => {
       this.#nameLostConnection(error);
-      finished(text, started, current, error);
+      finished({ text, values: sent }, started, current, error);
     };
     const wrap =
       (next: Callback): Callback =>
@@ -143,7 +153,9 @@ export class InstrumentedClient extends pg.Client {
   }
 }
 
-const SCOPE_COLUMNS = "set_config('app.tenant_id', $1, true), set_config('statement_timeout', $2, true)";
+/** Compiling a statement to machine code takes longer (half a second) than any of ours runs; an estimate over many rows would trigger it. */
+export const NO_JIT = "set_config('jit', 'off', true)";
+const SCOPE_COLUMNS = `set_config('app.tenant_id', $1, true), set_config('statement_timeout', $2, true), ${NO_JIT}`;
 const SCOPE_TEXT = `SELECT ${SCOPE_COLUMNS}`;
 const SCOPE_TEXT_WITH_ROLE = `SELECT ${SCOPE_COLUMNS}, set_config('role', $3, true)`;
 const SCOPE_NAME = 'autoshop_scope';
