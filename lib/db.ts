@@ -8,7 +8,7 @@ import pg from 'pg';
 import { type Options, Sequelize, type Transaction } from 'sequelize';
 import { config } from '../config';
 import { currentContext, tenant } from './context';
-import { InstrumentedClient, lastAnswerAt, prepareScope, type Scope, ScopedQuery } from './db-client';
+import { InstrumentedClient, lastAnswerAt, NO_JIT, prepareScope, type Scope, ScopedQuery } from './db-client';
 import { isConnectionLost, isRetryable } from './db-errors';
 import { sslOptions } from './db-ssl';
 import { Unavailable } from './errors';
@@ -112,7 +112,7 @@ async function commit(transaction: Transaction): Promise<void> {
 function scopeSql({ tenantId, timeoutMs, role }: Scope): string {
   if (tenantId !== '' && !TENANT_ID.test(tenantId)) throw new Error('The tenant of the context is not a UUID');
   const setRole = role === null ? '' : `, set_config('role', '${role}', true)`;
-  return `SELECT set_config('app.tenant_id', '${tenantId}', true), set_config('statement_timeout', '${timeoutMs}', true)${setRole};`;
+  return `SELECT set_config('app.tenant_id', '${tenantId}', true), set_config('statement_timeout', '${timeoutMs}', true), ${NO_JIT}${setRole};`;
 }
 
 const ambientTenantId = (): string => currentContext()?.tenant?.id ?? '';

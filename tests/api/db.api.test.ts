@@ -113,6 +113,22 @@ describe('tenant scope', () => {
   });
 });
 
+test('statements › none is compiled to machine code, whatever the planner thinks it costs', async () => {
+  const tenant = await newTenant();
+  const jit = () => query<{ jit: string }>({ text: `SELECT current_setting('jit') AS jit` });
+  // One connection, whose own setting says the opposite: servers compile by default.
+  resizePool({ min: 1, max: 1 });
+  await sequelize.query(`SET jit = 'on'`);
+  await inTenant(tenant, async () => {
+    expect(await jit()).toEqual([{ jit: 'off' }]);
+    expect(await inTransaction(jit)).toEqual([{ jit: 'off' }]);
+    for await (const rows of streamRows({ text: `SELECT current_setting('jit') AS jit` })) expect(rows).toEqual([{ jit: 'off' }]);
+  });
+  const [[own]] = (await sequelize.query(`SELECT current_setting('jit') AS jit`)) as [{ jit: string }[], unknown];
+  resizePool({ min: 1, max: POOL_MAX });
+  expect(own).toEqual({ jit: 'on' });
+});
+
 test('a read outside a transaction › its time counts for the context that sent it', async () => {
   const tenant = await newTenant();
   const ms = await inTenant(tenant, async () => {
