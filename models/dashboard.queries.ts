@@ -35,7 +35,7 @@ const UNPAID = `(SELECT coalesce(sum(i.amount_due_cents), 0) FROM invoices i
       WHERE i.tenant_id = $1 AND i.status IN ('DRAFT', 'SENT', 'PARTIALLY_PAID'))
     + (SELECT coalesce(sum(greatest(coalesce(${EFFECTIVE_TOTAL_CENTS}, 0) - a.paid_cents, 0)), 0) FROM appointments a
       LEFT JOIN LATERAL (SELECT sum(s.estimated_price_cents)::bigint AS sum_cents FROM appointment_services s
-        WHERE s.tenant_id = $1 AND s.appointment_id = a.id AND s.deleted_at IS NULL) lines ON true
+        WHERE coalesce(a.total_cents, 0) = 0 AND s.tenant_id = $1 AND s.appointment_id = a.id AND s.deleted_at IS NULL) lines ON true
       WHERE a.tenant_id = $1 AND a.deleted_at IS NULL AND a.status IN ${SPENT_STATUSES}
         AND (a.total_cents > a.paid_cents OR coalesce(a.total_cents, 0) = 0)
         AND NOT EXISTS (SELECT FROM invoices i WHERE i.tenant_id = $1 AND i.appointment_id = a.id AND i.status <> 'VOID'))`;
