@@ -1,0 +1,221 @@
+/**
+ * The pg client under Sequelize and under our own SQL: counts and times every statement for the request that sent it,
+ * reports slow ones without their literals, and knows {@link ScopedQuery}, a read that carries its tenant scope with it.
+ */
+import pg from 'pg';
+import { config } from '../config';
+import { type Context, currentContext, withContext } from './context';
+import { log } from './log';
+import { metrics } from './metrics';
+
+/** Settings that hold for one transaction, explicit or implicit. */
+export interface Scope {
+  /** '' for none: row-level security then shows no tenant row. */
+  tenantId: string;
+  timeoutMs: number;
+  /** Role to step down to, when the login itself would bypass row-level security. */
+  role: string | null;
+}
+
+export interface Statement {
+  text: string;
+  /** Its parameters, as the driver got them; never for logs. */
+  values: readonly unknown[];
+  ms: number;
+  failed: boolean;
+}
+
+type Listener = (statement: Statement) => void;
+const listeners = new Set<Listener>();
+
+/** Calls `listener` after each statement of this process that is not transaction control. Returns the function that ends it. */
+export function observeStatements(listener: Listener): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+let lastSuccess = Number.NEGATIVE_INFINITY;
+/** `performance.now()` of the last statement that the server answered without a connection error. */
+export const lastAnswerAt = (): number => lastSuccess;
+
+const CONTROL = /^\s*(start\s+transaction|begin|commit|rollback|savepoint|release|set\s)/i;
+const KINDS = new Set(['select', 'insert', 'update', 'delete']);
+
+/** Replaces literals by `?`, so a slow statement can be logged and grouped without the values of its rows. */
+export function fingerprint(text: string): string {
+  return text
+    .replace(/'(?:[^']|'')*'/g, '?')
+    .replace(/\b\d+(\.\d+)?\b/g, '?')
+    .replace(/\s+/g, ' ')
+    .trim()
+    .slice(0, 500);
+}
+
+type Sent = Pick<Statement, 'text' | 'values'>;
+
+/** `current` is the context that sent the statement: the driver calls back outside it. */
+function finished({ text, values }: Sent, started: number, current: Context | undefined, error: unknown): void {
+  const ms = performance.now() - started;
+  if (current) current.stats.dbMs += ms;
+  if (!error) lastSuccess = performance.now();
+  const verb = /^\s*(\w+)/.exec(text)?.[1]?.toLowerCase() ?? '';
+  metrics.querySeconds.observe({ target: 'primary', kind: KINDS.has(verb) ? verb : 'other' }, ms / 1000);
+  if (error) metrics.queryErrors.inc();
+  if (ms >= config.LOG_SLOW_QUERY_MS) {
+    metrics.slowQueries.inc();
+    const report = () => log.warn('slow query', { ms: Math.round(ms), fingerprint: fingerprint(text) });
+    if (current) withContext(current, report);
+    else report();
+  }
+  for (const listener of listeners) listener({ text, values, ms, failed: Boolean(error) });
+}
+
+/** int8 and numeric(5,2) as numbers: ids and cents stay far below 2^53, hours have two decimals. */
+const PARSERS = new Map<number, (value: string) => unknown>([
+  [pg.types.builtins.INT8, Number],
+  [pg.types.builtins.NUMERIC, Number],
+]);
+
+type Callback = (error: Error | null, result: pg.QueryResult) => void;
+interface Submittable {
+  submit: (connection: unknown) => void;
+  text: string;
+  callback: Callback;
+}
+const isSubmittable = (value: unknown): value is Submittable => typeof (value as Submittable).submit === 'function';
+
+const NO_VALUES: readonly unknown[] = Object.freeze([]);
+/** A QueryConfig and a submitted query both carry their values. */
+const valuesOf = (query: QueryArguments[0]): readonly unknown[] =>
+  (typeof query === 'string' ? undefined : (query as { values?: unknown[] }).values) ?? NO_VALUES;
+
+interface ClientInternals {
+  _queryable: boolean;
+  _ending: boolean;
+}
+
+type QueryArguments = [config: string | pg.QueryConfig | Submittable, values?: unknown, callback?: unknown];
+type AnyQuery = (...args: QueryArguments) => unknown;
+
+export class InstrumentedClient extends pg.Client {
+  constructor(options: pg.ClientConfig) {
+    super({
+      ...options,
+      types: {
+        getTypeParser: ((oid: number, format?: 'text') =>
+          PARSERS.get(oid) ?? (options.types ?? pg.types).getTypeParser(oid, format)) as typeof pg.types.getTypeParser,
+      },
+    });
+  }
+
+  // One override for the many call forms of pg (text or config or submittable; promise or callback).
+  override query: pg.Client['query'] = ((...args: QueryArguments): unknown => {
+    const original = pg.Client.prototype.query as unknown as AnyQuery;
+    const [query, values, callback] = args;
+    const text = typeof query === 'string' ? query : (query.text ?? '');
+    if (CONTROL.test(text)) return original.apply(this, args);
+    const sent = Array.isArray(values) ? values : valuesOf(query);
+    const started = performance.now();
+    const current = currentContext();
+    if (current) current.stats.queries += 1;
+    const done = (error: unknown): void => {
+      this.#nameLostConnection(error);
+      finished({ text, values: sent }, started, current, error);
+    };
+    const wrap =
+      (next: Callback): Callback =>
+      (error, result) => {
+        done(error);
+        next(error, result);
+      };
+    if (isSubmittable(query)) {
+      query.callback = wrap(query.callback);
+      return original.call(this, query);
+    }
+    if (typeof values === 'function') return original.call(this, query, wrap(values as Callback));
+    if (typeof callback === 'function') return original.call(this, query, values, wrap(callback as Callback));
+    return (original.apply(this, args) as Promise<unknown>).then(
+      (result) => {
+        done(null);
+        return result;
+      },
+      (error: unknown) => {
+        done(error);
+        throw error;
+      },
+    );
+  }) as unknown as pg.Client['query'];
+
+  /** pg reports a connection that broke under a statement as a bare Error; give it the code that says so. */
+  #nameLostConnection(error: unknown): void {
+    const { _queryable, _ending } = this as unknown as ClientInternals;
+    if (error instanceof Error && !('code' in error) && (!_queryable || _ending)) Object.assign(error, { code: 'ECONNRESET' });
+  }
+}
+
+/** Compiling a statement to machine code takes longer (half a second) than any of ours runs; an estimate over many rows would trigger it. */
+export const NO_JIT = "set_config('jit', 'off', true)";
+const SCOPE_COLUMNS = `set_config('app.tenant_id', $1, true), set_config('statement_timeout', $2, true), ${NO_JIT}`;
+const SCOPE_TEXT = `SELECT ${SCOPE_COLUMNS}`;
+const SCOPE_TEXT_WITH_ROLE = `SELECT ${SCOPE_COLUMNS}, set_config('role', $3, true)`;
+const SCOPE_NAME = 'autoshop_scope';
+
+const scopeStatement = ({ tenantId, timeoutMs, role }: Scope): { text: string; values: string[] } =>
+  role === null
+    ? { text: SCOPE_TEXT, values: [tenantId, String(timeoutMs)] }
+    : { text: SCOPE_TEXT_WITH_ROLE, values: [tenantId, String(timeoutMs), role] };
+
+/** Prepares the scope statement on a fresh connection, so that {@link ScopedQuery} only binds it. */
+export async function prepareScope(client: pg.Client, scope: Scope): Promise<void> {
+  if (config.DB_PREPARED) await client.query({ name: SCOPE_NAME, ...scopeStatement(scope) });
+}
+
+/** What pg's Query does to a connection; internal to pg, held by the pinned version and a contract test. */
+interface WireConnection {
+  parse(message: { text: string; name: string; types?: number[] }): void;
+  bind(message: { portal: string; statement: string; values: string[]; valueMapper: (value: unknown) => unknown }): void;
+  execute(message: { portal: string; rows?: number }): void;
+}
+interface QueryInternals {
+  prepare(connection: WireConnection): void;
+  handleDataRow(message: unknown): void;
+  handleCommandComplete(message: unknown, connection: WireConnection): void;
+}
+const base = pg.Query.prototype as unknown as QueryInternals;
+
+/**
+ * A statement that travels with its scope in ONE Sync: bind and execute of set_config, then parse, bind and execute of the
+ * statement itself. PostgreSQL runs both in one implicit transaction, so the transaction-local settings hold for exactly this
+ * statement and nothing is left on the connection, also behind a transaction-mode pooler. One round trip instead of four.
+ */
+export class ScopedQuery extends pg.Query {
+  readonly #scope: Scope;
+  #scopeAnswered = false;
+
+  constructor(scope: Scope, statement: { name?: string; text: string; values: unknown[] }, callback: Callback) {
+    super(
+      { ...statement, ...(config.DB_PREPARED ? {} : { name: undefined }), queryMode: 'extended' } as pg.QueryConfig,
+      undefined as never,
+      callback as never,
+    );
+    this.#scope = scope;
+  }
+
+  prepare(connection: WireConnection): void {
+    const { text, values } = scopeStatement(this.#scope);
+    const statement = config.DB_PREPARED ? SCOPE_NAME : '';
+    if (!config.DB_PREPARED) connection.parse({ text, name: '' });
+    connection.bind({ portal: '', statement, values, valueMapper: (value) => value });
+    connection.execute({ portal: '' });
+    base.prepare.call(this, connection);
+  }
+
+  handleDataRow(message: unknown): void {
+    if (this.#scopeAnswered) base.handleDataRow.call(this, message);
+  }
+
+  handleCommandComplete(message: unknown, connection: WireConnection): void {
+    if (this.#scopeAnswered) base.handleCommandComplete.call(this, message, connection);
+    else this.#scopeAnswered = true;
+  }
+}
