@@ -98,7 +98,9 @@ export class Steps {
     if (this.#cancelled) throw new BootFailure(EXIT.forced, 'the start was called off');
     const known = meaningOf(code);
     const exitCode = known ? (code as ExitCode) : EXIT.loadError;
-    const why = known ?? `it ended with ${signal ?? `code ${code}`}`;
-    throw new BootFailure(exitCode, `${what} failed: ${why}${tail.lines.length > 0 ? ` (${tail.lines.at(-1)})` : ''}`);
+    const lastWords = tail.lines.at(-1);
+    // 70 means of a step only that it failed: what it said itself is nearer to the cause than "failed to load".
+    const why = code === EXIT.loadError && lastWords ? lastWords : (known ?? `it ended with ${signal ?? `code ${code}`}`);
+    throw new BootFailure(exitCode, `${what} failed: ${why}${lastWords && lastWords !== why ? ` (${lastWords})` : ''}`);
   }
 }

@@ -86,6 +86,16 @@ describe('a start that fails', () => {
     expect(service.output).not.toContain('secret-word');
   });
 
+  test('a database that refuses the migration › 70, the last line says why and blames nothing else', async () => {
+    const database = await createDatabase({ empty: true });
+    const url = new URL(database.migrationUrl);
+    url.username = 'role_of_nobody';
+    const { code, last } = await failedStart({ database: null, env: { DATABASE_URL: url.href, DATABASE_MIGRATION_URL: url.href } });
+    expect(code).toBe(70);
+    expect(last['message']).toMatch(/^cannot start: the migration failed: migrate: failed: .*role_of_nobody/);
+    expect(last['message']).not.toContain('failed to load');
+  });
+
   test('a refused configuration › 78, every fault named', async () => {
     const service = await spawnService({ env: { WORKERS: '60', DB_TIMEOUT: 'soon' } });
     expect((await service.waitForExit()).code).toBe(78);
