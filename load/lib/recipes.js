@@ -55,6 +55,7 @@ function newAppointment({ world, n }) {
   };
 }
 
+const GRANULARITIES = ['day', 'week', 'month'];
 const SEARCHES = ['an', 'smith', '555', 'load.example', 'ma'];
 
 export const recipes = {
@@ -138,7 +139,17 @@ export const recipes = {
     expect: 200,
     request: ({ n }) => ({ query: { q: MAKES[n % MAKES.length][0], page_size: 25 } }),
   },
+  'GET /api/admin/analytics/dashboard': { as: 'staff', expect: 200, request: () => ({}) },
+  'GET /api/admin/analytics/revenue': { as: 'staff', expect: 200, request: ({ n }) => ({ query: { granularity: GRANULARITIES[n % 3] } }) },
+  'GET /api/admin/analytics/appointments': {
+    as: 'staff',
+    expect: 200,
+    request: ({ n }) => ({ query: { granularity: GRANULARITIES[n % 3] } }),
+  },
+  'GET /api/admin/analytics/customers': { as: 'staff', expect: 200, request: () => ({}) },
   'GET /api/admin/export/customers': { as: 'staff', expect: 200, request: () => ({}) },
+  'GET /api/admin/export/appointments': { as: 'staff', expect: 200, request: () => ({}) },
+  'GET /api/admin/export/invoices': { as: 'staff', expect: 200, request: () => ({}) },
 
   'GET /api/health': { as: 'nobody', expect: 200, request: () => ({}) },
   'GET /health': { as: 'nobody', expect: 200, request: () => ({}) },
