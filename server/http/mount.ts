@@ -180,8 +180,9 @@ async function answer(req: Request, res: Response, { served, params: raw, actor,
   const params = endpoint.params ? pathParams(endpoint, raw) : NOTHING;
   const query = endpoint.query ? validate(endpoint, endpoint.query, queryOf(req), 'query') : NOTHING;
   const sent = endpoint.body ? await readJson(req, res, served.body) : unread(req, res, served);
-  if (endpoint.limit) await limitEndpoint(endpoint.limit, { req, res, actor, tenant, body: sent.value });
   const body = endpoint.body ? validate(endpoint, endpoint.body, sent.value, 'body') : undefined;
+  // Behind validation: what names nobody must not be counted against anybody.
+  if (endpoint.limit) await limitEndpoint(endpoint.limit, { req, res, actor, tenant, body });
   const handle = (): Promise<unknown> => endpoint.handle({ params, query, body, request: new Facts(req, req.state.context.ip ?? '') });
 
   const key = endpoint.idempotent ? idempotencyKey(req) : undefined;

@@ -229,6 +229,12 @@ describe('limits and lock of log-ins', () => {
     expect(answers).toEqual([...Array(10).fill(401), 429]);
   });
 
+  it('log-ins that name nobody › 400 however many, not counted against anybody', async () => {
+    const agent = app.agent();
+    for (const to of [path, '/api/auth/login', '/api/customers/login'])
+      for (let count = 0; count < 5; count += 1) expect((await agent.post(to).send({ username: ' ', email: '' })).status).toBe(400);
+  });
+
   it('a success in between › clears the count', async () => {
     const staff = await createStaff({ tenant: shop });
     const agent = app.agent();
