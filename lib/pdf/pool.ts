@@ -1,6 +1,6 @@
 /**
- * PDF files, drawn in worker threads of this process so that the event loop stays free, and kept by content: a document that
- * says the same again costs nothing. The threads run the built file, also under tests, because a thread loads no TypeScript.
+ * PDF files, drawn in a worker thread of this process so that the event loop stays free, and kept by content: a document that
+ * says the same again costs nothing. The thread runs the built file, also under tests, because a thread loads no TypeScript.
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
@@ -12,12 +12,8 @@ import { Unavailable } from '../errors';
 import { PROJECT_ROOT } from '../project-root';
 
 const THREAD = join(PROJECT_ROOT, 'dist', 'lib', 'pdf', 'thread.js');
-/** One instance has a process for each core already: a second thread only fills the waits of the first. */
-const MAX_THREADS = 2;
 /** More documents than this waiting would be answered after their clients have gone. */
 const MAX_WAITING = 50;
-/** The second thread goes after this; the first one stays, because a cold start costs more than a document. */
-const IDLE_MS = 60_000;
 const LIMIT_MS = 20_000;
 const CACHE_BYTES = 32 * 1024 * 1024;
 
@@ -43,7 +39,8 @@ export async function invoicePdf(tenantId: string, document: InvoiceDocument): P
 
 async function draw(document: InvoiceDocument): Promise<Buffer> {
   if (!pool && !existsSync(THREAD)) throw new Error('PDF files are drawn by the built service: run npm run build');
-  pool ??= new Piscina({ filename: THREAD, minThreads: 1, maxThreads: MAX_THREADS, maxQueue: MAX_WAITING, idleTimeout: IDLE_MS });
+  // One thread, which stays: drawing never waits, so a second would only add a cold start, and an instance has a process for each core.
+  pool ??= new Piscina({ filename: THREAD, minThreads: 1, maxThreads: 1, maxQueue: MAX_WAITING });
   if (pool.queueSize >= MAX_WAITING) throw new Unavailable('pdf_queue_full');
   const signal = AbortSignal.timeout(LIMIT_MS);
   try {
@@ -55,8 +52,8 @@ async function draw(document: InvoiceDocument): Promise<Buffer> {
   }
 }
 
-/** Ends the threads; the next document starts new ones. For tests and for the end of the process. */
-export async function closePdfThreads(): Promise<void> {
+/** Ends the thread; the next document starts another. For tests and for the end of the process. */
+export async function closePdfThread(): Promise<void> {
   const ending = pool;
   pool = undefined;
   files.clear();

@@ -1,4 +1,4 @@
-/** What the worker threads of {@link file://./pool.ts} load. Fonts are read once per thread. */
+/** What the worker thread of {@link file://./pool.ts} loads. Fonts are read once. */
 import type { InvoiceDocument } from '../../schemas/invoice-documents.schema';
 import { renderInvoicePdf } from './invoice-pdf';
 

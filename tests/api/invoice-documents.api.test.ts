@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { runOnce } from 'graphile-worker';
 import { config } from '../../config';
 import { formatCents } from '../../lib/money';
-import { closePdfThreads } from '../../lib/pdf/pool';
+import { closePdfThread } from '../../lib/pdf/pool';
 import { JOBS, tasksOf } from '../../server/job-runner';
 import { closeLater } from '../support/closers';
 import { admin } from '../support/database';
@@ -34,7 +34,7 @@ beforeAll(async () => {
   tenant = await createTenant({ name: 'Garage Ünïcode', settings: { tax_basis_points: 875 } });
   owner = await actAs(app, await createStaff({ tenant, role: 'Owner' }));
   customer = await createCustomer({ tenant, columns: { name: NAME } });
-  closeLater(closePdfThreads);
+  closeLater(closePdfThread);
 });
 
 interface Made {
@@ -82,7 +82,7 @@ describe('PDF', () => {
     expect(receipt.bytes.length).toBeLessThan(200_000);
     expect((await download(`/api/admin/invoices/${id}/receipt.pdf`)).bytes.equals(receipt.bytes)).toBe(true);
     // Drawn anew in another thread, not remembered.
-    await closePdfThreads();
+    await closePdfThread();
     expect((await download(`/api/admin/invoices/${appointment.id}/receipt.pdf`)).bytes.equals(receipt.bytes)).toBe(true);
     const estimate = await download(`/api/admin/invoices/${id}/estimate.pdf`);
     expect(estimate.headers['content-disposition']).toBe(`inline; filename=invoice-${id}-estimate.pdf`);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { runOnce } from 'graphile-worker';
 import { config } from '../../config';
 import { formatCents } from '../../lib/money';
-import { closePdfThreads } from '../../lib/pdf/pool';
+import { closePdfThread } from '../../lib/pdf/pool';
 import { JOBS, tasksOf } from '../../server/job-runner';
 import { closeLater } from '../support/closers';
 import { admin } from '../support/database';
@@ -16,7 +16,7 @@ import { findProgram, isAvailable, temporaryFolder } from '../support/services';
 let app: TestApp;
 beforeAll(async () => {
   app = await startApp();
-  closeLater(closePdfThreads);
+  closeLater(closePdfThread);
 });
 
 test('a visit › booked, done, invoiced, extended by a package, paid twice, receipt as file and by mail; the same totals everywhere', async () => {
