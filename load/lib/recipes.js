@@ -119,6 +119,16 @@ export const recipes = {
     },
   },
 
+  'GET /api/invoices': { as: 'staff', expect: 200, request: ({ n }) => ({ query: { page: 1 + (n % 20), page_size: 25 } }) },
+  'POST /api/invoices': {
+    as: 'staff',
+    expect: 201,
+    prepare: (call) => call.create('/api/appointments', { ...newAppointment(call), status: 'COMPLETED' }),
+    request: ({ given }) => ({ body: { appointment_id: given.id } }),
+  },
+  'GET /api/invoices/{id}': { as: 'staff', expect: 200, request: ({ world, pick }) => ({ path: { id: pick(world.invoices) } }) },
+  'GET /api/invoices/{id}/pdf': { as: 'staff', expect: 200, request: ({ world, pick }) => ({ path: { id: pick(world.invoices) } }) },
+
   'GET /api/admin/customers': {
     as: 'staff',
     expect: 200,

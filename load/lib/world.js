@@ -17,6 +17,7 @@ export function openWorld() {
     customers: pages.flatMap((page) => list(`/api/admin/customers?${page}`, token).items.map(({ id }) => Number(id))),
     vehicles: pages.flatMap((page) => list(`/api/vehicles?${page}&active=true`, token).items),
     appointments: list('/api/appointments?limit=200', token).appointments.map(({ id }) => id),
+    invoices: pages.flatMap((page) => list(`/api/invoices?${page}`, token).items.map(({ id }) => id)),
     operations: list('/api/admin/service-operations', token).map(({ id }) => id),
   };
   for (const [name, items] of Object.entries(world)) {
