@@ -14,7 +14,7 @@ export const mailJobs: readonly Job[] = [
   job({
     name: 'mail.invoice',
     payload: MailInvoice,
-    // A second run mails the same document again: better twice than never.
+    // A second run mails the document again, under the same Message-ID: better twice than never.
     run: mailInvoice,
   }),
 ];

@@ -17,6 +17,8 @@ export interface Mail {
   to: string;
   subject: string;
   text: string;
+  /** The same for every attempt at one mail: its Message-ID, by which mail programs know a repetition. Default: a new one. */
+  dedupeKey?: string;
   attachments?: readonly { filename: string; content: Buffer; contentType: string }[];
 }
 
@@ -29,13 +31,19 @@ const smtp = config.SMTP_URL
     })
   : null;
 const composer = createTransport({ streamTransport: true, buffer: true, newline: 'windows' });
+const SENDER_DOMAIN = /@([\w.-]+)/.exec(config.MAIL_FROM)?.[1] ?? 'localhost';
 
 /**
  * Hands the mail to the mail server, or writes it to a file.
  * @throws Error when the server refuses or cannot be reached, and in production without SMTP_URL; the caller tries again
  */
-export async function sendMail(mail: Mail): Promise<void> {
-  const message = { ...mail, attachments: [...(mail.attachments ?? [])], from: config.MAIL_FROM };
+export async function sendMail({ dedupeKey, ...mail }: Mail): Promise<void> {
+  const message = {
+    ...mail,
+    attachments: [...(mail.attachments ?? [])],
+    from: config.MAIL_FROM,
+    ...(dedupeKey ? { messageId: `<${dedupeKey}@${SENDER_DOMAIN}>` } : {}),
+  };
   if (smtp) {
     const { messageId } = await smtp.sendMail(message);
     log.info('mail sent', { messageId });

@@ -9,6 +9,7 @@ export const JobOrigin = z.object(origin);
 export const MailPasswordReset = z.object({ ...origin, kind: z.enum(['staff', 'customer']), userId: z.string().min(1) });
 export const MailInvoice = z.object({
   ...origin,
+  mailId: z.guid(),
   invoiceId: z.guid(),
   type: z.enum(['receipt', 'estimate']),
   to: z.string().nullable().default(null),

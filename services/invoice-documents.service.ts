@@ -2,6 +2,7 @@
  * Receipts and estimates: what they say, the PDF, and their way to the customer by mail. Amounts come from the invoice's own
  * columns, so a document never says another total than the invoice; days are the shop's.
  */
+import { randomUUID } from 'node:crypto';
 import { clock } from '../lib/clock';
 import { tenant } from '../lib/context';
 import { dayOf } from '../lib/days';
@@ -75,7 +76,7 @@ export async function sendInvoice(key: InvoiceKey, { type, destinationEmail }: S
     const { status } = invoice;
     invoice.issue(now);
     await invoice.save();
-    await enqueue('mail.invoice', { invoiceId: invoice.id, type, to: destinationEmail });
+    await enqueue('mail.invoice', { mailId: randomUUID(), invoiceId: invoice.id, type, to: destinationEmail });
     await recordAudit({
       action: 'INVOICE_SEND',
       entity: 'invoice',
@@ -90,8 +91,17 @@ export async function sendInvoice(key: InvoiceKey, { type, destinationEmail }: S
 const mailboxOf = async (invoiceId: string): Promise<string | null> =>
   (await query<{ email: string | null }>(INVOICE_MAILBOX, [tenant().id, invoiceId]))[0]?.email ?? null;
 
+export interface InvoiceMail {
+  /** The same for every attempt, so that a mail program knows a repetition. */
+  mailId: string;
+  invoiceId: string;
+  type: DocumentType;
+  /** null is the customer's own address. */
+  to: string | null;
+}
+
 /** The job: draws the document as it is now and mails it; to the customer's present address unless another was named. */
-export async function mailInvoice({ invoiceId, type, to }: { invoiceId: string; type: DocumentType; to: string | null }): Promise<void> {
+export async function mailInvoice({ mailId, invoiceId, type, to }: InvoiceMail): Promise<void> {
   const address = to ?? (await mailboxOf(invoiceId));
   if (address === null) {
     log.info('no mailbox for an invoice', { invoiceId });
@@ -111,6 +121,7 @@ export async function mailInvoice({ invoiceId, type, to }: { invoiceId: string; 
       ...document.totals.map(({ label, value }) => `${label}: ${value}`),
       '',
     ].join('\n'),
+    dedupeKey: `invoice-${mailId}`,
     attachments: [{ filename: filenameOf(document), content: bytes, contentType: 'application/pdf' }],
   });
 }

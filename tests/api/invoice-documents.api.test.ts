@@ -242,11 +242,14 @@ describe('POST /api/admin/invoices/:id/send', () => {
     expect(body.data).toEqual({ status: 'QUEUED', invoice_id: id, type: 'receipt', queued_at: expect.stringMatching(/Z$/) });
     const detail = (await owner.get(`/api/admin/invoices/${id}`)).body.data.invoice;
     expect(detail).toMatchObject({ status: 'SENT', issued_at: body.data.queued_at });
-    expect(await jobsOf(id)).toMatchObject([{ payload: { tenantId: tenant.id, invoiceId: id, type: 'receipt', to: null } }]);
+    const [job] = await jobsOf(id);
+    expect(job?.payload).toMatchObject({ tenantId: tenant.id, invoiceId: id, type: 'receipt', to: null });
     await runQueue();
     expect(await jobsOf(id)).toEqual([]);
     const mails = rawMail(customer.email).filter((raw) => raw.includes(`invoice-${id}-receipt.pdf`));
     expect(mails).toHaveLength(1);
+    // The same for every attempt at this mail.
+    expect(mails[0]).toContain(`Message-ID: <invoice-${job?.payload['mailId']}@`);
     const encoded = /application\/pdf[\s\S]*?\r\n\r\n([A-Za-z0-9+/=\r\n]+)/.exec(mails[0]!)?.[1] ?? '';
     const attached = Buffer.from(encoded, 'base64');
     expect(attached.equals((await download(`/api/admin/invoices/${id}/receipt.pdf`)).bytes)).toBe(true);
