@@ -56,6 +56,7 @@ export const SECRET_VARIABLES = [
   'REDIS_URL',
   'SENTRY_DSN',
   'SMTP_URL',
+  'SMS_TOKEN',
 ] as const;
 
 export const isSecret = (variable: string): boolean => (SECRET_VARIABLES as readonly string[]).includes(variable);
@@ -144,6 +145,17 @@ export const environmentSchema = z.object({
     .optional()
     .describe('Mail server; unset = mail is written to DATA_DIR/mail outside production'),
   MAIL_FROM: z.string().default('Auto Shop <no-reply@localhost>').describe('Sender of mail'),
+  SMS_API_URL: z
+    .url()
+    .optional()
+    .describe('Base address of the SMS provider (Twilio-compatible); unset = texts are written to DATA_DIR/sms outside production'),
+  SMS_ACCOUNT: z.string().optional().describe('Account at the SMS provider'),
+  SMS_TOKEN: z.string().optional().describe('Token of that account; it also signs what the provider sends to /api/webhooks/sms'),
+  SMS_FROM: z
+    .string()
+    .regex(/^\+[1-9]\d{9,14}$/, 'must be a number like +15550100000')
+    .optional()
+    .describe('Number that texts come from, for shops without one of their own'),
 
   LOG_LEVEL: z
     .string()

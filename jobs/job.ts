@@ -16,6 +16,8 @@ export interface Job {
   readonly schedule?: string;
   readonly payload: z.ZodType;
   readonly run: (payload: never) => Promise<void>;
+  /** Called once when the last attempt has failed; what nobody will try again must not look as if it were on its way. */
+  readonly givenUp?: (payload: never) => Promise<void>;
 }
 
 /** Checks the handler against the schema of its payload. */
@@ -24,6 +26,7 @@ export function job<S extends z.ZodType>(definition: {
   schedule?: string;
   payload: S;
   run: (payload: z.output<S>) => Promise<void>;
+  givenUp?: (payload: z.output<S>) => Promise<void>;
 }): Job {
   return definition as unknown as Job;
 }
@@ -35,7 +38,7 @@ export interface Attempt {
 }
 
 /** Runs one attempt. @throws whatever the job throws, so that the library tries again later */
-export async function runJob({ name, payload, run }: Job, raw: unknown, { attempt, maxAttempts }: Attempt): Promise<void> {
+export async function runJob({ name, payload, run, givenUp }: Job, raw: unknown, { attempt, maxAttempts }: Attempt): Promise<void> {
   const { tenantId, requestId } = JobOrigin.parse(raw);
   const tenant: Tenant | null = tenantId === null ? null : await unsafeFindTenant(tenantId);
   if (tenantId !== null && !tenant) {
@@ -59,6 +62,7 @@ export async function runJob({ name, payload, run }: Job, raw: unknown, { attemp
     } catch (error) {
       const last = attempt >= maxAttempts;
       log.log(last ? 'error' : 'warn', last ? 'job given up' : 'job failed; it will be tried again', { job: name, attempt, error });
+      if (last) await givenUp?.(payload.parse(raw) as never);
       throw error;
     }
   });

@@ -29,6 +29,8 @@ const CONSTRAINTS: Readonly<Record<string, () => AppError>> = {
   service_operations_pk: () => new Conflict('A service with this id already exists', { code: 'duplicate_id' }),
   service_operations_tenant_id_internal_code_key: () =>
     new Conflict('A service with this internal code already exists', { code: 'duplicate_id' }),
+  message_templates_tenant_id_slug_key: () =>
+    new Conflict('A template with this slug already exists', { code: 'slug_exists', details: { slug: 'already_exists' } }),
   appointments_tech_block_excl: () => new Conflict('Scheduling conflict detected'),
   appointments_vehicle_block_excl: () => new Conflict('Scheduling conflict detected'),
   invoices_tenant_id_appointment_id_key: () => new Conflict('Invoice already exists for appointment', { code: 'already_exists' }),

@@ -9,16 +9,17 @@ import { createTransport } from 'nodemailer';
 import { config } from '../config';
 import { clock } from './clock';
 import { log } from './log';
+import { ProviderRefusal } from './provider-error';
 
 /** A mail server that says nothing for this long counts as away; the job is tried again later. */
 const SMTP_TIMEOUT_MS = 20_000;
 
 export interface Mail {
   to: string;
-  subject: string;
-  text: string;
   /** The same for every attempt at one mail: its Message-ID, by which mail programs know a repetition. Default: a new one. */
   dedupeKey?: string;
+  subject: string;
+  text: string;
   attachments?: readonly { filename: string; content: Buffer; contentType: string }[];
 }
 
@@ -30,12 +31,13 @@ const smtp = config.SMTP_URL
       socketTimeout: SMTP_TIMEOUT_MS,
     })
   : null;
-const composer = createTransport({ streamTransport: true, buffer: true, newline: 'windows' });
 const SENDER_DOMAIN = /@([\w.-]+)/.exec(config.MAIL_FROM)?.[1] ?? 'localhost';
+const composer = createTransport({ streamTransport: true, buffer: true, newline: 'windows' });
 
 /**
  * Hands the mail to the mail server, or writes it to a file.
- * @throws Error when the server refuses or cannot be reached, and in production without SMTP_URL; the caller tries again
+ * @throws ProviderRefusal when the server refuses for good; Error when it cannot be reached or refuses for now, and in production
+ *   without SMTP_URL: the caller tries again
  */
 export async function sendMail({ dedupeKey, ...mail }: Mail): Promise<void> {
   const message = {
@@ -45,7 +47,9 @@ export async function sendMail({ dedupeKey, ...mail }: Mail): Promise<void> {
     ...(dedupeKey ? { messageId: `<${dedupeKey}@${SENDER_DOMAIN}>` } : {}),
   };
   if (smtp) {
-    const { messageId } = await smtp.sendMail(message);
+    const { messageId } = await smtp.sendMail(message).catch((error: unknown) => {
+      throw refusalOf(error) ?? error;
+    });
     log.info('mail sent', { messageId });
     return;
   }
@@ -56,4 +60,11 @@ export async function sendMail({ dedupeKey, ...mail }: Mail): Promise<void> {
   const file = join(folder, `${clock.now().toISOString().replaceAll(':', '-')}-${randomUUID().slice(0, 8)}.eml`);
   await writeFile(file, raw as Buffer, { mode: 0o600 });
   log.info('mail written to a file, because SMTP_URL is not set', { file });
+}
+
+/** 550 to 554 are about this mail (no such mailbox, content refused); other permanent codes are about us, and can be mended. */
+function refusalOf(error: unknown): ProviderRefusal | undefined {
+  const { responseCode, message } = error as { responseCode?: number; message?: string };
+  if (responseCode === undefined || responseCode < 550 || responseCode > 554) return undefined;
+  return new ProviderRefusal(String(responseCode), message ?? 'refused by the mail server');
 }

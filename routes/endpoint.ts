@@ -17,6 +17,10 @@ export interface RequestFacts {
   readonly ip: string;
   readonly userAgent: string | null;
   readonly cookies: Readonly<Record<string, string>>;
+  /** The path and query as they were sent. */
+  readonly target: string;
+  /** Scheme and host as the caller named them; not to be believed without proof. */
+  readonly base: string;
   /** Value of a request header, lower-case name. */
   header(name: string): string | undefined;
   /** The opaque version of If-Match without `W/` and quotes, `*` for any, null when the header is absent. */
@@ -133,6 +137,10 @@ export interface EndpointDefinition<
   bodyLimit?: number;
   /** Takes JSON under the type `text/plain` too, for beacons, which cannot name their type. */
   textBody?: boolean;
+  /** Takes form-encoded bodies too; each field becomes text. */
+  formBody?: boolean;
+  /** Callers prove themselves by a signature: the limit on strangers' addresses is not for them. */
+  signed?: boolean;
   /** Budget of SQL statements in a warm session, transaction control not counted; held by tests for every number of rows. */
   queries?: number;
   /** May be answered from a read replica. */

@@ -8,6 +8,8 @@ import { authEndpoints } from './auth.routes';
 import { customersEndpoints } from './customers.routes';
 import type { Endpoint } from './endpoint';
 import { invoicesEndpoints } from './invoices.routes';
+import { messageTemplatesEndpoints } from './message-templates.routes';
+import { messagesEndpoints } from './messages.routes';
 import { ownAccountEndpoints } from './own-account.routes';
 import { reportsEndpoints } from './reports.routes';
 import { serviceOperationsEndpoints } from './service-operations.routes';
@@ -15,6 +17,7 @@ import { settingsEndpoints } from './settings.routes';
 import { techniciansEndpoints } from './technicians.routes';
 import { telemetryEndpoints } from './telemetry.routes';
 import { vehiclesEndpoints } from './vehicles.routes';
+import { webhooksEndpoints } from './webhooks.routes';
 
 export const endpoints: readonly Endpoint[] = [
   ...authEndpoints,
@@ -30,5 +33,8 @@ export const endpoints: readonly Endpoint[] = [
   ...reportsEndpoints,
   ...settingsEndpoints,
   ...auditLogsEndpoints,
+  ...messagesEndpoints,
+  ...messageTemplatesEndpoints,
+  ...webhooksEndpoints,
   ...telemetryEndpoints,
 ];

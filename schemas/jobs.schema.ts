@@ -14,4 +14,7 @@ export const MailInvoice = z.object({
   type: z.enum(['receipt', 'estimate']),
   to: z.string().nullable().default(null),
 });
+export const SendMessageJob = z.object({ ...origin, messageId: z.guid() });
+export const ClaimReminders = z.object(origin);
+export const SendReminder = z.object({ ...origin, appointmentId: z.int().positive(), startsAt: z.iso.datetime() });
 export const PruneSessions = z.object(origin);

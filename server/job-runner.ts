@@ -6,11 +6,14 @@
  * transaction-mode pooler: hence the queue is worked with DATABASE_MIGRATION_URL. What the jobs do goes through `lib/db.ts`
  * under the service's role and row-level security, as everywhere. Connections: one for the queue, the rest of the grant for jobs.
  */
+import { randomUUID } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
 import { Logger, parseCronItems, run, type TaskList, type WorkerEvents } from 'graphile-worker';
 import { config } from '../config';
 import { type Job, runJob } from '../jobs/job';
 import { mailJobs } from '../jobs/mail.jobs';
+import { messagesJobs } from '../jobs/messages.jobs';
+import { remindersJobs } from '../jobs/reminders.jobs';
 import { sessionsJobs } from '../jobs/sessions.jobs';
 import { closeDatabase, openDatabase } from '../lib/db';
 import { sslOptions } from '../lib/db-ssl';
@@ -21,8 +24,9 @@ import { connectRevocationRelay } from '../lib/revocation-relay';
 import { EXIT, exitCodeOf } from './cluster/exit-codes';
 import { connectToPrimary, type PrimaryLink } from './cluster/link';
 import { QueueConnection } from './cluster/queue-connection';
+import { keepReclaiming } from './cluster/queue-reclaim';
 
-export const JOBS: readonly Job[] = [...mailJobs, ...sessionsJobs];
+export const JOBS: readonly Job[] = [...mailJobs, ...messagesJobs, ...remindersJobs, ...sessionsJobs];
 
 const QUEUE_CONNECTIONS = 1;
 /** Without a notification the queue is looked at this often: for jobs whose time has come. */
@@ -59,6 +63,8 @@ export async function startQueue(url: string, jobs: readonly Job[] = JOBS): Prom
   const events = new EventEmitter();
   const working = Promise.all([once(events, 'pool:listen:success'), once(events, 'cron:started'), firstLook(events)]);
   const connection = new QueueConnection({ connectionString: url, ssl: sslOptions() });
+  const workerId = `jobs-${randomUUID()}`;
+  const stopReclaiming = await keepReclaiming(connection, workerId);
   const scheduled = jobs.filter((job): job is Job & { schedule: string } => job.schedule !== undefined);
   const runner = await run({
     pgPool: connection as never,
@@ -67,6 +73,8 @@ export async function startQueue(url: string, jobs: readonly Job[] = JOBS): Prom
       scheduled.map(({ name, schedule }) => ({ task: name, match: schedule, options: { backfillPeriod: 0, maxAttempts: 3 } })),
     ),
     concurrency: 1,
+    // Known to the library, though not to its types for this function.
+    ...({ workerId } as object),
     pollInterval: POLL_MS,
     gracefulShutdownAbortTimeout: ABORT_AFTER_MS,
     noHandleSignals: true,
@@ -78,6 +86,7 @@ export async function startQueue(url: string, jobs: readonly Job[] = JOBS): Prom
     over = true;
   });
   const close = async (): Promise<void> => {
+    stopReclaiming();
     if (!over) await runner.stop();
     await connection.end();
   };

@@ -2,6 +2,7 @@
 import { query, unsafeQuery } from '../lib/db';
 import { log } from '../lib/log';
 import { PRUNE_IDEMPOTENCY_KEYS, PRUNE_RESETS, PRUNE_SESSIONS } from '../models/sessions.queries';
+import { pruneNotifications } from './reminders.service';
 import { inScope } from './sessions.service';
 import { unsafeFindTenant, unsafeListTenants } from './tenants.service';
 
@@ -11,18 +12,21 @@ export interface Pruned {
   sessions: number;
   resets: number;
   idempotencyKeys: number;
+  notifications: number;
 }
 
-/** Ended sessions with their refresh tokens, expired password resets, expired idempotency keys of all tenants. */
+/** Ended sessions with their refresh tokens, expired password resets, expired idempotency keys and old notification logs of all tenants. */
 export async function unsafePruneExpired(batch = BATCH): Promise<Pruned> {
   const sessions = await inBatches(batch, () => unsafeQuery({ ...PRUNE_SESSIONS, values: [batch] }));
   const resets = await inBatches(batch, () => unsafeQuery({ ...PRUNE_RESETS, values: [batch] }));
-  let idempotencyKeys = 0;
+  let [idempotencyKeys, notifications] = [0, 0];
   for (const { id } of await unsafeListTenants()) {
     const tenant = await unsafeFindTenant(id);
-    if (tenant) idempotencyKeys += await inScope(tenant, () => inBatches(batch, () => query(PRUNE_IDEMPOTENCY_KEYS, [batch, tenant.id])));
+    if (!tenant) continue;
+    idempotencyKeys += await inScope(tenant, () => inBatches(batch, () => query(PRUNE_IDEMPOTENCY_KEYS, [batch, tenant.id])));
+    notifications += await inScope(tenant, () => inBatches(batch, () => pruneNotifications(batch)));
   }
-  const pruned = { sessions, resets, idempotencyKeys };
+  const pruned = { sessions, resets, idempotencyKeys, notifications };
   log.info('expired rows removed', pruned);
   return pruned;
 }

@@ -8,6 +8,7 @@ import type { Tenant } from '../lib/context';
 import { inTransaction, unsafeQuery } from '../lib/db';
 import { BadRequest } from '../lib/errors';
 import { announceRevocation, onRevocation } from '../lib/revocation';
+import { unsafeAddFirstTemplates } from './message-templates.service';
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const SLUG = /^[a-z0-9][a-z0-9-]*[a-z0-9]$/;
@@ -61,7 +62,7 @@ export async function unsafeFindTenant(idOrSlug: string): Promise<TenantRecord |
 /** The tenant of callers who name none. */
 export const unsafeDefaultTenant = (): Promise<TenantRecord | null> => unsafeFindTenant(config.DEFAULT_TENANT_ID);
 
-/** A new, active tenant with default settings. @throws Conflict when the slug is taken, BadRequest for a slug or zone of a wrong form */
+/** A new, active tenant with default settings and the first message templates. @throws Conflict when the slug is taken, BadRequest for a slug or zone of a wrong form */
 export async function unsafeCreateTenant({
   slug,
   name,
@@ -84,6 +85,7 @@ export async function unsafeCreateTenant({
     // Settings are under row-level security, which shows and takes only the rows of the tenant in scope.
     await unsafeQuery({ text: `SELECT set_config('app.tenant_id', $1, true)`, values: [tenant.id] });
     await unsafeQuery({ text: 'INSERT INTO tenant_settings (tenant_id) VALUES ($1::uuid)', values: [tenant.id] });
+    await unsafeAddFirstTemplates(tenant.id);
     return tenant;
   });
   await announceRevocation({ tenants: [created.id] });

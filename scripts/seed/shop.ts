@@ -1,4 +1,5 @@
 /** All rows of one seeded shop, by table, in an order that the foreign keys allow. Pure: no database, no clock of its own. */
+import { FIRST_TEMPLATES } from '../../models/first-templates';
 import people from '../../models/seeds/people.json';
 import wording from '../../models/seeds/wording.json';
 import { inventBilling } from './billing';
@@ -104,6 +105,7 @@ export function inventShop(plan: ShopPlan, ids: ReservedIds, hashes: ReadonlyMap
     { table: 'invoices', rows: billing.invoices },
     { table: 'invoice_line_items', rows: billing.invoiceLines },
     { table: 'payments', rows: billing.payments },
+    { table: 'message_templates', rows: FIRST_TEMPLATES.map((template) => ({ tenant_id: tenantId, ...template })) },
     { table: 'messages', rows: work.messages },
     { table: 'customer_notes', rows: inventNotes(random, { tenantId, customers, staff: plan.staff, now }) },
   ];

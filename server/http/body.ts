@@ -15,12 +15,15 @@ const DRAIN_LIMIT = 8 * 1024 * 1024;
 const NOTHING = Buffer.alloc(0);
 const JSON_TYPE = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
 const TEXT_TYPE = /^text\/plain\s*(?:;|$)/i;
+const FORM_TYPE = /^application\/x-www-form-urlencoded\s*(?:;|$)/i;
 const CHARSET = /;\s*charset\s*=\s*"?([^\s;"]+)/i;
 
 export interface BodyOptions {
   limit: number;
   /** Take `text/plain` for JSON too: beacons cannot name their type. */
   text: boolean;
+  /** Take form-encoded fields too. */
+  form?: boolean;
 }
 
 export interface Body {
@@ -36,7 +39,7 @@ export const announcesBody = ({ headers }: Request): boolean =>
 /**
  * @throws PayloadTooLarge, UnsupportedMediaType, BadRequest `invalid_json`
  */
-export async function readJson(req: Request, res: Response, { limit, text }: BodyOptions): Promise<Body> {
+export async function readJson(req: Request, res: Response, { limit, text, form = false }: BodyOptions): Promise<Body> {
   if (!announcesBody(req)) return { raw: NOTHING, value: {} };
   const { 'content-type': type, 'content-encoding': encoding, 'content-length': length } = req.headers;
   if (length !== undefined && Number(length) > limit) {
@@ -46,6 +49,7 @@ export async function readJson(req: Request, res: Response, { limit, text }: Bod
   const raw = await collect(req, res, limit);
   if (raw.length === 0) return { raw, value: {} };
   if (encoding !== undefined && encoding.toLowerCase() !== 'identity') throw new UnsupportedMediaType('Content-Encoding is not supported');
+  if (form && type !== undefined && FORM_TYPE.test(type)) return { raw, value: parseForm(raw) };
   if (!acceptable(type, text)) throw new UnsupportedMediaType();
   return { raw, value: parse(raw) };
 }
@@ -68,6 +72,15 @@ function parse(raw: Buffer): unknown {
   }
   if (text.includes('\\u0000')) refuseNul(value);
   return value;
+}
+
+/** The first of two fields of one name wins. */
+function parseForm(raw: Buffer): Record<string, string> {
+  if (!isUtf8(raw)) throw new BadRequest('Request body is not valid UTF-8');
+  const fields: Record<string, string> = Object.create(null) as Record<string, string>;
+  for (const [name, value] of new URLSearchParams(raw.toString('utf8'))) fields[name] ??= value;
+  refuseNul(fields);
+  return { ...fields };
 }
 
 const invalidJson = (cause?: unknown): BadRequest => new BadRequest('Request body is not valid JSON', { code: 'invalid_json', cause });

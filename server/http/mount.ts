@@ -41,7 +41,7 @@ export interface MountOptions {
 interface Served extends RenderRules {
   roles: ReadonlySet<string> | null;
   csrf: CsrfRule;
-  body: { limit: number; text: boolean };
+  body: { limit: number; text: boolean; form: boolean };
   guards: Guards;
   timeoutMs: number;
 }
@@ -83,7 +83,7 @@ function indexOf(endpoints: readonly Endpoint[], options: MountOptions): PathInd
       verify,
       roles: typeof endpoint.allow === 'string' ? null : new Set(endpoint.allow),
       csrf: csrfRuleOf(endpoint),
-      body: { limit: endpoint.bodyLimit ?? DEFAULT_BODY_LIMIT, text: endpoint.textBody === true },
+      body: { limit: endpoint.bodyLimit ?? DEFAULT_BODY_LIMIT, text: endpoint.textBody === true, form: endpoint.formBody === true },
       guards,
       timeoutMs: requestTimeoutMs,
     };
@@ -134,7 +134,7 @@ function refuseUnlessAnswered(req: Request, res: Response, error: unknown): void
 async function admit(req: Request, res: Response, served: Served): Promise<{ actor: Actor; tenant: Tenant | null }> {
   const { endpoint, guards, roles, csrf } = served;
   const authentication = await guards.authenticate(req, res);
-  await limitGeneral(req, res, authentication.actor);
+  if (!endpoint.signed) await limitGeneral(req, res, authentication.actor);
   if (endpoint.allow !== 'public' && authentication.actor.kind === 'anonymous') throw authentication.failure ?? new Unauthenticated();
   const { actor, tenant } = await tenantOf(req, served, authentication);
   if (roles && (actor.role === null || !roles.has(actor.role))) {

@@ -136,11 +136,16 @@ function operationOf(endpoint: Endpoint, components: Components): Json {
     security: allow === 'public' ? [{}, ...sessions] : sessions,
     parameters: parametersOf(endpoint, components),
     ...(body && method !== 'get'
-      ? { requestBody: { required: !accepts(body, {}), content: { 'application/json': { schema: components.add(body) } } } }
+      ? { requestBody: { required: !accepts(body, {}), content: contentOf(endpoint, components.add(body)) } }
       : {}),
     responses: responsesOf(endpoint, components),
   };
 }
+
+const contentOf = ({ formBody }: Endpoint, schema: unknown): Json => ({
+  ...(formBody ? { 'application/x-www-form-urlencoded': { schema } } : {}),
+  'application/json': { schema },
+});
 
 /** A body that may be left out is read as an empty object. */
 const accepts = (schema: z.ZodType, value: unknown): boolean => schema.safeParse(value).success;
@@ -182,7 +187,7 @@ function responsesOf(endpoint: Endpoint, components: Components): Json {
   if (revalidate && method === 'get') responses['304'] = { description: 'The representation has not changed' };
   const statuses = new Set<number>([...errors, 429, 500, 503]);
   if (allow !== 'public') statuses.add(401);
-  if (typeof allow !== 'string' || (method !== 'get' && endpoint.csrf !== 'exempt')) statuses.add(403);
+  if (allow !== 'public' || tenant !== 'optional' || (method !== 'get' && endpoint.csrf !== 'exempt')) statuses.add(403);
   if (body || query || tenant !== 'optional') statuses.add(400);
   if (params) statuses.add(404);
   if (body) for (const refusal of [413, 415]) statuses.add(refusal);

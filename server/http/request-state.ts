@@ -103,6 +103,12 @@ export class Facts implements RequestFacts {
     const value = this.#req.headers[name];
     return Array.isArray(value) ? value.join(', ') : value;
   }
+  get target(): string {
+    return this.#req.originalUrl;
+  }
+  get base(): string {
+    return `${this.#req.protocol}://${this.#req.headers.host ?? ''}`;
+  }
   get accessExpiresAt(): number | null {
     return this.#req.state.accessExpiresAt;
   }

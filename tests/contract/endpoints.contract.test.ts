@@ -70,6 +70,8 @@ test('only these endpoints are open to everybody', () => {
     'POST /api/customers/login',
     'POST /api/customers/register',
     'POST /api/telemetry',
+    'POST /api/webhooks/sms',
+    'POST /api/webhooks/sms/status',
   ]);
 });
 

@@ -19,6 +19,8 @@ const lists = endpoints.filter(({ path, method, allow }) => method === 'get' && 
 /** The other shop's row that a path parameter would name. */
 function foreignId({ path }: Endpoint, name: string, shop: FullShop): string {
   if (name === 'sid') return shop.line.id;
+  if (name === 'mid') return shop.message.id;
+  if (name === 'idOrSlug') return shop.template.id;
   if (name === 'pid') return shop.payment.id;
   if (name === 'plate') return shop.vehicle.plate;
   if (path.includes('/customers/:')) return String(shop.customer.id);
@@ -47,6 +49,9 @@ const BODIES: Readonly<Record<string, (own: FullShop) => object>> = {
   refundPayment: () => ({ amountCents: 100, method: 'cash' }),
   addInvoicePackage: (own) => ({ package_id: own.operation.id }),
   updateTechnician: () => ({ name: 'Changed' }),
+  sendMessage: () => ({ channel: 'sms', body: 'Changed' }),
+  markMessage: () => ({ status: 'failed' }),
+  updateMessageTemplate: () => ({ label: 'Changed' }),
 };
 
 /** Our shop has an appointment without an invoice too, because an invoice freezes the lines. */
@@ -161,6 +166,27 @@ const inBodies: InBody[] = [
     path: (own) => `/api/appointments/${own.free.id}/services`,
     body: (f) => ({ service_operation_id: f.operation.id }),
     status: [400, 404],
+  },
+  {
+    name: 'use of their template',
+    method: 'post',
+    path: () => '/api/admin/template-usage',
+    body: (f) => ({ template_id: f.template.id }),
+    status: [404],
+  },
+  {
+    name: 'use of their template, by slug',
+    method: 'post',
+    path: () => '/api/admin/template-usage',
+    body: (f) => ({ template_slug: f.template.slug }),
+    status: [404],
+  },
+  {
+    name: 'use of our template for their appointment',
+    method: 'post',
+    path: () => '/api/admin/template-usage',
+    body: (f, own) => ({ template_id: own.template.id, appointment_id: f.appointment.id }),
+    status: [404],
   },
   {
     name: 'their line under our appointment',

@@ -62,5 +62,5 @@ it('sessions.prune › ended rows of all tenants go, in batches; live ones stay'
   ]);
   for (const tenant of [shop, other])
     expect(await admin('SELECT key FROM idempotency_keys WHERE tenant_id = $1', [tenant.id])).toEqual([{ key: 'live' }]);
-  expect(await unsafePruneExpired(2)).toEqual({ sessions: 0, resets: 0, idempotencyKeys: 0 });
+  expect(await unsafePruneExpired(2)).toEqual({ sessions: 0, resets: 0, idempotencyKeys: 0, notifications: 0 });
 });

@@ -32,6 +32,8 @@ export interface FullShop {
   operation: ServiceOperation;
   appointment: Appointment;
   line: { id: string };
+  message: { id: string };
+  template: { id: string; slug: string };
   invoice: { id: string };
   payment: { id: string };
 }
@@ -63,11 +65,26 @@ export async function createFullShop(): Promise<FullShop> {
     invoice.id,
     `Line ${mark}`,
   );
+  const [message = { id: '' }] = await admin<{ id: string }>(
+    `INSERT INTO messages (tenant_id, appointment_id, channel, direction, status, body) VALUES ($1, $2, 'sms', 'out', 'delivered', $3) RETURNING id`,
+    [tenant.id, appointment.id, mark],
+  );
+  const [template = { id: '', slug: '' }] = await admin<{ id: string; slug: string }>(
+    `INSERT INTO message_templates (tenant_id, slug, label, channel, body) VALUES ($1, $2, $2, 'sms', $2) RETURNING id, slug`,
+    [tenant.id, mark],
+  );
   await add(
-    `INSERT INTO messages (tenant_id, appointment_id, channel, direction, status, body) VALUES ($1, $2, 'sms', 'out', 'delivered', $3)`,
-    appointment.id,
+    `INSERT INTO template_usage_events (tenant_id, template_id, channel, user_id, hash) VALUES ($1, $2, 'sms', $3, $4)`,
+    template.id,
+    owner.id,
     mark,
   );
+  await add(
+    `INSERT INTO notification_log (tenant_id, appointment_id, notification_type, start_ts) VALUES ($1, $2, 'reminder_24h', $3)`,
+    appointment.id,
+    appointment.start,
+  );
+  await add(`INSERT INTO inbound_messages (tenant_id, provider_id, outcome) VALUES ($1, $2, 'text')`, mark);
   await add(
     `INSERT INTO customer_notes (tenant_id, customer_id, author_id, author_name, author_role, content) VALUES ($1, $2, $3, $4, 'Owner', $5)`,
     customer.id,
@@ -96,7 +113,7 @@ export async function createFullShop(): Promise<FullShop> {
     owner.id,
     randomUUID(),
   );
-  return { tenant, mark, owner, customer, vehicle, technician, operation, appointment, line, invoice, payment };
+  return { tenant, mark, owner, customer, vehicle, technician, operation, appointment, line, message, template, invoice, payment };
 }
 
 /** Fingerprint of all rows of a tenant in the given tables, read past row-level security. */

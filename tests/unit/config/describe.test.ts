@@ -32,6 +32,7 @@ test('describeConfig › secrets masked, passwords in URLs masked, the rest read
     REDIS_URL: 'redis://:s3cr3tG@cache',
     SENTRY_DSN: 'https://s3cr3tH@sentry/1',
     SMTP_URL: 'smtp://mail:s3cr3tI@mail',
+    SMS_TOKEN: 's3cr3tJ',
   };
   expect(Object.keys(secrets).sort()).toEqual([...SECRET_VARIABLES].sort());
   const shown = describeConfig(loadConfig({ ...secrets, RATE_LIMIT_ANON: '7/60', LOG_LEVEL: 'WARNING' }));

@@ -1,0 +1,10 @@
+ALTER TABLE tenants DROP COLUMN sms_number;
+DROP INDEX messages_tenant_id_customer_id_created_at_idx;
+DROP INDEX messages_tenant_id_created_at_idx;
+DROP INDEX messages_tenant_id_template_id_idx;
+ALTER TABLE messages DROP CONSTRAINT messages_tenant_id_template_id_fk;
+ALTER TABLE messages DROP COLUMN handed_at;
+DROP TABLE inbound_messages;
+DROP TABLE notification_log;
+DROP TABLE template_usage_events;
+DROP TABLE message_templates;
