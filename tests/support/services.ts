@@ -17,6 +17,7 @@ const PROGRAMS = {
   pgbouncer: ['pgbouncer'],
   chromium: ['chromium', 'chromium-browser', 'google-chrome'],
   k6: ['k6'],
+  schemathesis: ['schemathesis'],
   pdftotext: ['pdftotext'],
   qpdf: ['qpdf'],
 } as const;

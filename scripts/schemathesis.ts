@@ -1,0 +1,199 @@
+/**
+ * `npm run test:schemathesis [-- --examples N] [--seed N]`: Schemathesis against the OpenAPI document as served, on a service of
+ * its own with the demo shop in an embedded database, as the owner, a customer and nobody. A server error, or an answer that the
+ * document does not describe, fails it. The seed is printed; the same seed makes the same cases.
+ *
+ * Needs the program `schemathesis` (PyPI): on PATH, or in `.data/schemathesis/bin` (a virtual environment). Without it nothing is
+ * run, which REQUIRE_SERVICES=1 makes a failure. Exit codes: 0 passed or skipped, 1 failed, 64 wrong usage.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { parseArgs } from 'node:util';
+import { environmentSchema } from '../config/env';
+import { PROJECT_ROOT } from '../lib/project-root';
+import { findProgram, freePort } from '../tests/support/services';
+
+const EXAMPLES = 100;
+/** A run in CI is one of many: fewer cases, another seed each time. */
+const EXAMPLES_IN_CI = 20;
+const CHECKS = ['not_a_server_error', 'status_code_conformance', 'content_type_conformance', 'response_schema_conformance'];
+const EXIT_USAGE = 64;
+const EXIT_INTERRUPTED = 130;
+const MAX_SEED = 2 ** 31 - 1;
+/** They would end the caller's own session, and with it the rest of the run: called by nobody alone. */
+const ENDS_SESSION = ['logout', 'logoutAlias1'];
+
+/** The program that runs now, and whether somebody wants all of it to end. */
+let current: ChildProcess | undefined;
+let interrupted = false;
+
+interface Caller {
+  name: string;
+  token: string | null;
+}
+
+interface Service {
+  url: string;
+  accounts: { role: string; username: string; password: string }[];
+  stop(): Promise<void>;
+}
+
+/** The service's own variables decide nothing here: the run is the same on every machine. */
+function environment(additions: Record<string, string>): NodeJS.ProcessEnv {
+  const names = Object.keys(environmentSchema.shape);
+  const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !names.includes(name)));
+  const limits = Object.fromEntries(names.filter((name) => name.startsWith('RATE_LIMIT_')).map((name) => [name, '1000000/60']));
+  return { ...inherited, ...limits, ...additions };
+}
+
+/** @throws Error with its last words when it ends before it serves */
+async function startService(): Promise<Service> {
+  const folder = mkdtempSync(join(tmpdir(), 'autoshop-schemathesis-'));
+  // As root the database runs as another user, who has to get through.
+  chmodSync(folder, 0o711);
+  const [port, opsPort] = [await freePort(), await freePort()];
+  const child = spawn(process.execPath, [join(PROJECT_ROOT, 'dist', 'server', 'index.js')], {
+    cwd: PROJECT_ROOT,
+    stdio: ['ignore', 'pipe', 'inherit'],
+    // In tests a reply that is not what its schema says is a server error.
+    env: environment({
+      NODE_ENV: 'test',
+      DATA_DIR: folder,
+      DB_SEED: 'demo',
+      PORT: String(port),
+      OPS_PORT: String(opsPort),
+      WORKERS: '1',
+      LOG_LEVEL: 'ERROR',
+      JWT_SECRET: 'schemathesis-'.repeat(4),
+    }),
+  });
+  const stop = async (): Promise<void> => {
+    if (child.exitCode === null && child.signalCode === null) {
+      const gone = once(child, 'exit');
+      child.kill('SIGTERM');
+      await gone;
+    }
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    await serving(child);
+    const kept = JSON.parse(readFileSync(join(folder, 'demo-accounts.json'), 'utf8')) as Service['accounts'];
+    return { url: `http://127.0.0.1:${port}`, accounts: kept, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** Resolves at the line that says so, and keeps the pipe empty afterwards. */
+function serving(child: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    child.once('exit', (code) => reject(new Error(`The service ended with ${code} before it served`)));
+    if (!child.stdout) throw new Error('The service has no output');
+    createInterface(child.stdout).on('line', (line) => {
+      if (line.includes('"event":"ready"')) resolve();
+      else if (line.includes('"level":"error"')) console.error(line);
+    });
+  });
+}
+
+async function callerOf({ url, accounts }: Service, role: string): Promise<Caller> {
+  const account = accounts.find((one) => one.role === role);
+  if (!account) throw new Error(`The demo shop has no ${role}`);
+  const response = await fetch(`${url}/api/auth/login`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ email: account.username, password: account.password }),
+  });
+  if (response.status !== 200) throw new Error(`Log-in as ${role} answered ${response.status}`);
+  return { name: role, token: ((await response.json()) as { data: { token: string } }).data.token };
+}
+
+async function runAs(
+  { name, token }: Caller,
+  program: string,
+  url: string,
+  settings: { examples: number; seed: number },
+): Promise<boolean> {
+  console.log(`\n== as ${name}: ${settings.examples} cases for each operation, seed ${settings.seed}`);
+  const parameters = [
+    'run',
+    `${url}/api/openapi.json`,
+    ...['--url', url],
+    ...['--checks', CHECKS.join(',')],
+    ...['--phases', 'examples,coverage,fuzzing'],
+    ...['--max-examples', String(settings.examples)],
+    ...['--seed', String(settings.seed)],
+    ...['--suppress-health-check', 'all'],
+    ...['--warnings', 'off'],
+    ...(token === null ? [] : ['--header', `Authorization: Bearer ${token}`]),
+    ...(token === null ? [] : ENDS_SESSION.flatMap((id) => ['--exclude-operation-id', id])),
+  ];
+  current = spawn(program, parameters, { stdio: 'inherit', cwd: tmpdir() });
+  const [code] = (await once(current, 'exit')) as [number | null];
+  return code === 0;
+}
+
+function findSchemathesis(): string | undefined {
+  process.env['PATH'] = [process.env['PATH'] ?? '', join(PROJECT_ROOT, '.data', 'schemathesis', 'bin')].join(delimiter);
+  return findProgram('schemathesis');
+}
+
+/** @returns undefined for arguments that nobody understands */
+function readSettings(): { examples: number; seed: number } | undefined {
+  try {
+    const { values } = parseArgs({ options: { examples: { type: 'string' }, seed: { type: 'string' } } });
+    const examples = Number(values.examples ?? (process.env['CI'] ? EXAMPLES_IN_CI : EXAMPLES));
+    const seed = Number(values.seed ?? randomInt(MAX_SEED));
+    return Number.isInteger(examples) && examples > 0 && Number.isInteger(seed) && seed >= 0 ? { examples, seed } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function main(): Promise<number> {
+  const settings = readSettings();
+  if (!settings) {
+    console.error('usage: npm run test:schemathesis -- [--examples N] [--seed N]');
+    return EXIT_USAGE;
+  }
+  const program = findSchemathesis();
+  if (!program) {
+    console.log('Skipped for want of schemathesis (pip install schemathesis)');
+    return process.env['REQUIRE_SERVICES'] === '1' ? 1 : 0;
+  }
+  const service = await startService();
+  try {
+    const callers = [await callerOf(service, 'Owner'), await callerOf(service, 'Customer'), { name: 'nobody', token: null }];
+    const failed: string[] = [];
+    for (const caller of callers) if (!interrupted && !(await runAs(caller, program, service.url, settings))) failed.push(caller.name);
+    if (interrupted) return EXIT_INTERRUPTED;
+    console.log(failed.length === 0 ? `\nPassed, seed ${settings.seed}` : `\nFailed as ${failed.join(', ')}, seed ${settings.seed}`);
+    return failed.length === 0 ? 0 : 1;
+  } finally {
+    await service.stop();
+  }
+}
+
+// The service and its database end with us, not after us.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    interrupted = true;
+    current?.kill(signal);
+  });
+}
+
+main().then(
+  (code) => {
+    process.exitCode = code;
+  },
+  (error: unknown) => {
+    console.error(error);
+    process.exitCode = 1;
+  },
+);
