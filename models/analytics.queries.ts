@@ -12,11 +12,11 @@ const TOP_SERVICES = 10;
 const TOP_CUSTOMERS = 20;
 const UNASSIGNED = 'Unassigned';
 
-const inRange = (column: string): string => `${column} >= $3::timestamptz AND ${column} < $4::timestamptz`;
-const bucketOf = (column: string): string => `date_trunc($5::text, ${column} AT TIME ZONE $2::text)`;
+export const inRange = (column: string): string => `${column} >= $3::timestamptz AND ${column} < $4::timestamptz`;
+export const bucketOf = (column: string): string => `date_trunc($5::text, ${column} AT TIME ZONE $2::text)`;
 /** Every bucket that the range touches; the first may begin before it (a week that began earlier). */
-const BUCKETS = `buckets AS (SELECT generate_series(date_trunc($5::text, $6::date::timestamp), $7::date::timestamp, ('1 ' || $5::text)::interval) AS at)`;
-const BUCKET_START = `'bucketStart', to_char(b.at, 'YYYY-MM-DD')`;
+export const BUCKETS = `buckets AS (SELECT generate_series(date_trunc($5::text, $6::date::timestamp), $7::date::timestamp, ('1 ' || $5::text)::interval) AS at)`;
+export const BUCKET_START = `'bucketStart', to_char(b.at, 'YYYY-MM-DD')`;
 /** Gives each value its type, also in a report that has no use for it. */
 const GIVEN = `given AS (SELECT $2::text AS time_zone, $5::text AS granularity, $6::date AS first_day, $7::date AS last_day, $8::timestamptz AS now)`;
 

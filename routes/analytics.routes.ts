@@ -11,6 +11,7 @@ import {
   RevenueAnalytics,
   StatsQuery,
 } from '../schemas/analytics.schema';
+import { TemplateAnalytics, TemplateAnalyticsQuery } from '../schemas/template-analytics.schema';
 import {
   appointmentAnalytics,
   carsOnPremises,
@@ -20,6 +21,7 @@ import {
   revenueAnalytics,
 } from '../services/analytics.service';
 import { cacheEfficiency } from '../services/cache-efficiency.service';
+import { templateAnalytics } from '../services/template-analytics.service';
 import { badQuery } from './bad-query';
 import { type Endpoint, endpoint, JsonText, STAFF_READ } from './endpoint';
 
@@ -99,6 +101,16 @@ export const analyticsEndpoints: readonly Endpoint[] = [
     summary: 'Visitors, newcomers and the best customers',
     reply: [200, CustomerAnalytics],
     handle: async ({ query }) => new JsonText(await customerAnalytics(query)),
+  }),
+  endpoint({
+    ...analytics,
+    path: '/api/admin/analytics/templates',
+    id: 'readTemplateAnalytics',
+    summary: 'How message templates are used, by time, channel, template and user',
+    query: TemplateAnalyticsQuery,
+    reply: [200, TemplateAnalytics],
+    mirror: 'all',
+    handle: async ({ query }) => new JsonText(await templateAnalytics(query)),
   }),
   endpoint({
     method: 'get',
