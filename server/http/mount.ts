@@ -105,6 +105,7 @@ async function serve(req: Request, res: Response, served: Served, params: Readon
   const { state } = req;
   const { id } = served.endpoint;
   state.route = id;
+  state.params = params;
   lifecycle.describe(res, { route: id });
   const timer = setTimeout(() => {
     metrics.timeouts.inc();

@@ -12,6 +12,8 @@ declare module 'express-serve-static-core' {
   }
 }
 
+const NO_PARAMS: Readonly<Record<string, string>> = Object.freeze({});
+
 export class RequestState {
   readonly id: string;
   readonly startedAt = performance.now();
@@ -22,6 +24,8 @@ export class RequestState {
   context: Context;
   /** Endpoint id, the bounded label of metrics; undefined while no endpoint has taken the request. */
   route: string | undefined;
+  /** Path parameters as they came, by name. */
+  params: Readonly<Record<string, string>> = NO_PARAMS;
   /** Error code of the answer, when it was a refusal. */
   code: string | undefined;
   /** End of the access token that was accepted, Unix seconds. */

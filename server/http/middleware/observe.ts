@@ -43,7 +43,7 @@ function report(req: Request, res: Response, path: string): void {
   if (slow) metrics.slowRequests.inc({ route });
   const line = {
     method: req.method,
-    path,
+    path: withoutNames(path, state.params),
     route,
     status,
     ms: round(ms),
@@ -55,6 +55,30 @@ function report(req: Request, res: Response, path: string): void {
     ...(state.code ? { code: state.code } : {}),
   };
   withContext(state.context, () => (slow ? log.warn('request', line) : log.info('request', line)));
+}
+
+const ID = /^(?:\d+|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i;
+
+/** The path with ids, but without a parameter that says something of its own: a license plate is a person's. */
+export function withoutNames(path: string, params: Readonly<Record<string, string>>): string {
+  let shown = path;
+  for (const name in params) {
+    const value = params[name] ?? '';
+    if (!ID.test(value))
+      shown = shown
+        .split('/')
+        .map((segment) => (decoded(segment) === value ? `:${name}` : segment))
+        .join('/');
+  }
+  return shown;
+}
+
+function decoded(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return segment;
+  }
 }
 
 /** Endpoint id, else the pattern that Express matched, else one word for everything unknown. */
