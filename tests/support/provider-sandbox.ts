@@ -99,7 +99,7 @@ export class ProviderSandbox {
     });
     if (!isRefused && !this.#sids.has(dedupeKey)) this.#sids.set(dedupeKey, `SM${dedupeKey.replaceAll('-', '')}`);
     for (const watcher of [...this.#watchers]) watcher();
-    if (fault?.kind === 'slow') await delay(fault.ms);
+    if (fault?.kind === 'slow') await delay(fault.ms, undefined, { ref: false });
     if (fault?.kind === 'lost' || fault?.kind === 'broken') res.destroy();
     else if (fault?.kind === 'refused') reply(503, { code: 20503, message: 'Try again later' });
     else if (fault?.kind === 'rejected') reply(400, { code: fault.code, message: 'Not a valid number' });
