@@ -188,7 +188,7 @@ function contradictions(config: Config, raw: Record<string, string>): Fault[] {
   for (const name of ['JWT_SECRET', 'JWT_SECRET_PREVIOUS'])
     if (raw[name] && Buffer.byteLength(raw[name]) < 32) faults.push({ variable: name, problem: 'is shorter than 32 bytes' });
   if (config.STATIC_DIR && !existsSync(join(config.STATIC_DIR, 'index.html')))
-    faults.push({ variable: 'STATIC_DIR', problem: `has no index.html: ${config.STATIC_DIR}` });
+    faults.push({ variable: 'STATIC_DIR', problem: `must be a folder with an index.html, not "${config.STATIC_DIR}"` });
   if (config.DATABASE_URL?.startsWith('sqlite:') && config.WORKERS > 1)
     faults.push({ variable: 'WORKERS', problem: 'must be 1 with a SQLite database' });
   return faults;

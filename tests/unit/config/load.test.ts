@@ -147,7 +147,7 @@ describe('loadConfig › faults', () => {
   test.each([
     [{ DB_POOL_SIZE: '30', DB_POOL_MAX: '20' }, 'DB_POOL_SIZE: contradicts DB_POOL_MAX (30 and 20)'],
     [{ DB_POOL_MIN: '21' }, 'DB_POOL_MIN: is above DB_POOL_MAX (21 > 20)'],
-    [{ STATIC_DIR: '/nowhere' }, 'STATIC_DIR: has no index.html: /nowhere'],
+    [{ STATIC_DIR: '/nowhere' }, 'STATIC_DIR: must be a folder with an index.html, not "/nowhere"'],
     [{ WORKERS: '9' }, 'WORKERS: 9 workers x 2 + 2 for a replacement + 2 for jobs = 22 connections, but DB_POOL_MAX is 20'],
     [{ INSTANCES: '5' }, 'DB_POOL_MAX: 5 instances x 20 + 10 reserved = 110 connections, but DB_MAX_CONNECTIONS is 100'],
     [{ JWT_SECRET: 'short' }, 'JWT_SECRET: is shorter than 32 bytes'],
