@@ -127,9 +127,8 @@ test('a statement of 4 s › delays no /health of the same worker by more than 5
   }
   expect(times.length).toBeGreaterThan(50);
   times.sort((a, b) => a - b);
-  // The median, for one slow sample is the test machine's; none may come near the statement's four seconds.
   expect(times[Math.floor(times.length / 2)]).toBeLessThan(50);
-  expect(times.at(-1)).toBeLessThan(500);
+  expect(times.at(-1)).toBeLessThan(50 * TIMES);
   expect(tally(await Promise.all(sleeping))).toEqual({ 200: 2 });
   await own.stop();
 });
