@@ -9,6 +9,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { config } from '../../config';
 import { childEnvironment } from '../../config/child-environment';
+import { ineffectiveSettings } from '../../config/ineffective';
 import type { ClusterFacts } from '../../lib/cluster-ports';
 import { log, reopenLogs } from '../../lib/log';
 import { OpsDocuments, type OpsListener, openOpsListener } from '../ops/listener';
@@ -118,6 +119,7 @@ export class Primary {
     await assertPortFree(config.HOST, config.PORT, 'public');
     if (config.embeddedDatabase) await this.#startEmbedded();
     if (!config.JWT_SECRET) this.#makeSecret();
+    for (const variable of ineffectiveSettings(config)) log.warn('a setting has no effect in this version', { variable });
     const { migrate, seed, worker } = this.#options.scripts;
     await this.#steps.run({ what: 'the migration', script: migrate, env: this.#childEnv });
     // It prints the passwords of the demo accounts; the banner shows them in development.
