@@ -1,7 +1,9 @@
 /** Shapes of invoices, their lines and payments. Amounts are integer cents, unless a name says dollars. */
+
 import { z } from 'zod';
 import { Instant } from './common.schema';
 import { optionalText, queryText } from './fields.schema';
+import { UUID } from './uuid';
 
 export const InvoiceStatus = z.enum(['DRAFT', 'SENT', 'PARTIALLY_PAID', 'PAID', 'VOID']);
 export type InvoiceStatus = z.output<typeof InvoiceStatus>;
@@ -12,7 +14,6 @@ export type DocumentType = z.output<typeof DocumentType>;
 
 // ------------------------------------------------------------------ what names an invoice
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const DIGITS = /^[1-9]\d{0,14}$/;
 
 /** An invoice by its own id, or as the one that counts for an appointment; neither names no row. */

@@ -2,6 +2,7 @@
  * New appointments: by staff, by a customer for himself, and by strangers on the public booking page. Everything a booking
  * brings along (customer, car, service lines, history, audit) is stored in one transaction, so a refusal leaves nothing behind.
  */
+
 import { clock } from '../lib/clock';
 import { type Actor, context, tenant } from '../lib/context';
 import { inTransaction, query } from '../lib/db';
@@ -10,6 +11,7 @@ import { isBlocking, stampsAtCreation } from '../models/appointment-transitions'
 import { Appointment, blockEnd } from '../models/appointments.model';
 import { WRITTEN_APPOINTMENT } from '../models/appointments.queries';
 import type { AppointmentStatus, CreateAppointment } from '../schemas/appointments.schema';
+import { UUID } from '../schemas/uuid';
 import { addOperationLines } from './appointment-lines.service';
 import { claimSlot } from './appointment-slots.service';
 import { writeHistory } from './appointment-status.service';
@@ -25,7 +27,6 @@ const LATE_ENTRY_MS = 15 * MINUTE_MS;
 /** How far ahead people outside the shop may book. */
 const BOOKING_HORIZON_DAYS = 180;
 const BOOKING_HORIZON_MS = BOOKING_HORIZON_DAYS * 24 * 60 * MINUTE_MS;
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 export interface Created {
   id: string;

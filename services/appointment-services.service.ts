@@ -2,6 +2,7 @@
  * Service lines of one appointment. Every change locks the appointment, so that its total is always the sum of the lines it
  * has; once a live invoice stands, lines are frozen, because the invoice is a copy of them.
  */
+
 import { clock } from '../lib/clock';
 import { context, tenant } from '../lib/context';
 import { inTransaction, query } from '../lib/db';
@@ -11,13 +12,13 @@ import { APPOINTMENT_LINES, ONE_LINE } from '../models/appointment-services.quer
 import type { Appointment } from '../models/appointments.model';
 import { pendingChanges, side } from '../models/row-changes';
 import type { ServiceLine, ServiceLineFields } from '../schemas/appointment-services.schema';
+import { UUID } from '../schemas/uuid';
 import { linesTotal } from './appointment-lines.service';
 import { APPOINTMENT_MISSING, hasLiveInvoice, lockAppointment } from './appointment-status.service';
 import { INSUFFICIENT } from './appointments.policy';
 import { recordAudit } from './audit.service';
 
 const LINE_MISSING = 'Service not found';
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 export interface LineChange {
   service: ServiceLine;

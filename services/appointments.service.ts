@@ -1,4 +1,5 @@
 /** Reading appointments (list, drawer) and deleting one. Lists and drawer are JSON built by one statement. */
+
 import { clock } from '../lib/clock';
 import { context, tenant } from '../lib/context';
 import { addDays, dayOf, type InstantRange, isDay, rangeOfDay, startOfDay } from '../lib/days';
@@ -13,6 +14,7 @@ import {
 } from '../models/appointments.queries';
 import { type ListAppointments, parseStatus } from '../schemas/appointments.schema';
 import { parseInstant } from '../schemas/fields.schema';
+import { UUID } from '../schemas/uuid';
 import { APPOINTMENT_MISSING, lockAppointment } from './appointment-status.service';
 import { recordAudit } from './audit.service';
 import { countServices } from './vehicle-services.service';
@@ -20,7 +22,6 @@ import { countServices } from './vehicle-services.service';
 const DEFAULT_LIMIT = 50;
 /** Also the rows of a list that was asked for without any condition: the newest ones. */
 const MAX_LIMIT = 200;
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const CURSOR = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z)\|([1-9]\d{0,15})$/;
 
 /**

@@ -2,6 +2,7 @@
  * Carrying messages to the provider, and its reports back. A message is handed over outside any transaction, so a process that
  * dies in between hands it over again: at least once, each time under the same key, which is the message's id.
  */
+
 import { config } from '../config';
 import { clock } from '../lib/clock';
 import { tenant } from '../lib/context';
@@ -13,8 +14,7 @@ import { ProviderRefusal } from '../lib/provider-error';
 import { sendSms } from '../lib/sms';
 import { GAVE_UP, Message } from '../models/messages.model';
 import { ENVELOPE, type Envelope, MARK_NOTIFICATION } from '../models/messages.queries';
-
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+import { UUID } from '../schemas/uuid';
 
 interface Parcel {
   id: string;

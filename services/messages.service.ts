@@ -2,6 +2,7 @@
  * The thread of an appointment. A message is stored with the job that sends it, in one transaction: it leaves only if it is
  * stored, and is never lost. What happens then is `message-delivery.service.ts`.
  */
+
 import { clock } from '../lib/clock';
 import { context, tenant } from '../lib/context';
 import { inTransaction, query } from '../lib/db';
@@ -13,11 +14,11 @@ import { TEMPLATE } from '../models/message-templates.queries';
 import { Message } from '../models/messages.model';
 import { LOCK_SENDING, RECIPIENT, type Recipient, SENDING_LIMITS, type SendingLimits, THREAD } from '../models/messages.queries';
 import type { Channel, MessageState, MessageStatus, SendMessage } from '../schemas/messages.schema';
+import { UUID } from '../schemas/uuid';
 import { APPOINTMENT_MISSING } from './appointment-status.service';
 import { recordAudit } from './audit.service';
 
 const MISSING = 'Message not found';
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const HOUR_MS = 3_600_000;
 const MS_PER_S = 1000;
 

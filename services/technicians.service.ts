@@ -1,4 +1,5 @@
 /** The shop's technicians. */
+
 import { clock } from '../lib/clock';
 import { tenant } from '../lib/context';
 import { inTransaction, query } from '../lib/db';
@@ -6,10 +7,10 @@ import { BadRequest, NotFound } from '../lib/errors';
 import { pendingChanges, side } from '../models/row-changes';
 import { Technician } from '../models/technicians.model';
 import type { CreateTechnician, UpdateTechnician } from '../schemas/technicians.schema';
+import { UUID } from '../schemas/uuid';
 import { recordAudit } from './audit.service';
 
 const MISSING = 'Technician not found';
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 export interface TechnicianRow {
   id: string;

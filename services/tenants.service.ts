@@ -2,15 +2,16 @@
  * Tenants: looked up before a tenant is known (hence outside row-level security, and `unsafe` in the names), cached for a few
  * seconds in each process and dropped at once when the row changes here or in another process.
  */
+
 import { LRUCache } from 'lru-cache';
 import { config } from '../config';
 import type { Tenant } from '../lib/context';
 import { inTransaction, unsafeQuery } from '../lib/db';
 import { BadRequest } from '../lib/errors';
 import { announceRevocation, onRevocation } from '../lib/revocation';
+import { UUID } from '../schemas/uuid';
 import { unsafeAddFirstTemplates } from './message-templates.service';
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const SLUG = /^[a-z0-9][a-z0-9-]*[a-z0-9]$/;
 const SLUG_MAX = 100;
 const CACHE_MS = 5_000;

@@ -2,15 +2,15 @@
  * First in the chain: gives every request its id, its context and the headers that every answer carries, errors and 304
  * included. A client's own id counts only when it is a UUID, so nothing it sends reaches a log unchecked.
  */
+
 import { randomUUID } from 'node:crypto';
 import type { NextFunction, Request, Response } from 'express';
 import { config } from '../../../config';
 import { ANONYMOUS, newWorkStats, withContext } from '../../../lib/context';
+import { UUID } from '../../../schemas/uuid';
 import { lifecycle } from '../../lifecycle';
 import { clientIp, RequestState } from '../request-state';
 import { HSTS, SECURITY_HEADERS } from './security';
-
-const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 export function requestIdOf({ headers }: Pick<Request, 'headers'>): string {
   const sent = headers['x-request-id'] ?? headers['x-correlation-id'];
