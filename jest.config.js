@@ -47,6 +47,8 @@ module.exports = {
     // These spawn the built service: `npm run build` first, and one at a time (--runInBand), which npm test sees to.
     project('cluster', 120, 'own'),
     project('faults', 120, 'own'),
+    // The table of cluster criteria: `npm run test:cluster`, not part of `npm test`.
+    project('criteria', 1_500, 'own'),
   ],
   reporters: ['default', '<rootDir>/tests/support/reporter.js'],
 };

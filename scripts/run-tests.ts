@@ -1,99 +1,17 @@
 /**
  * `npm test [-- jest arguments]`: the whole suite on one embedded PostgreSQL of its own. First what may run in parallel, then what
  * spawns the built service, one file at a time. Ends with one line: N passed, N failed, N skipped.
- * With REQUIRE_SERVICES=1 a skipped test is a failure.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
-import { PROJECT_ROOT } from '../lib/project-root';
-import { startTestCluster } from '../tests/support/test-cluster';
-
-interface Report {
-  passed: number;
-  failed: number;
-  skipped: number;
-  missing: Record<string, number>;
-}
+import { exitWith, runAll } from './jest-run';
 
 const PARALLEL = ['unit', 'api', 'jobs', 'contract', 'migrations'];
 const ONE_AT_A_TIME = ['cluster', 'faults'];
-const EXIT_INTERRUPTED = 130;
+const workers = Math.max(2, availableParallelism() - 1);
 
-let current: ChildProcess | undefined;
-let interrupted = false;
-
-/** @returns what the run counted; a run that ended without a report counts as one failure */
-async function runJest(name: string, args: string[], environment: NodeJS.ProcessEnv, folder: string): Promise<Report> {
-  const reportFile = join(folder, `${name}.json`);
-  const jest = join(PROJECT_ROOT, 'node_modules', 'jest', 'bin', 'jest.js');
-  current = spawn(process.execPath, [jest, ...args, '--passWithNoTests', ...process.argv.slice(2)], {
-    cwd: PROJECT_ROOT,
-    stdio: 'inherit',
-    env: { ...environment, TEST_REPORT: reportFile },
-  });
-  const [code] = (await once(current, 'exit')) as [number | null];
-  current = undefined;
-  const report: Report = existsSync(reportFile)
-    ? (JSON.parse(readFileSync(reportFile, 'utf8')) as Report)
-    : { passed: 0, failed: code === 0 ? 0 : 1, skipped: 0, missing: {} };
-  // Jest also fails for what is no test: a broken configuration, a global setup.
-  if (code !== 0 && report.failed === 0) report.failed = 1;
-  return report;
-}
-
-async function main(): Promise<number> {
-  const started = performance.now();
-  const { stop, ...cluster } = await startTestCluster();
-  console.log(`Test database: ${cluster.description}`);
-  const environment: NodeJS.ProcessEnv = { ...process.env, NODE_ENV: 'test', TEST_CLUSTER: JSON.stringify(cluster) };
-  const reports: Report[] = [];
-  try {
-    const workers = Math.max(2, availableParallelism() - 1);
-    reports.push(await runJest('parallel', ['--selectProjects', ...PARALLEL, `--maxWorkers=${workers}`], environment, cluster.folder));
-    if (!interrupted)
-      reports.push(await runJest('serial', ['--selectProjects', ...ONE_AT_A_TIME, '--runInBand'], environment, cluster.folder));
-  } finally {
-    await stop();
-  }
-  return summarise(reports, (performance.now() - started) / 1000);
-}
-
-function summarise(reports: Report[], seconds: number): number {
-  const total = { passed: 0, failed: 0, skipped: 0 };
-  const missing = new Map<string, number>();
-  for (const report of reports) {
-    total.passed += report.passed;
-    total.failed += report.failed;
-    total.skipped += report.skipped;
-    for (const [service, count] of Object.entries(report.missing)) missing.set(service, (missing.get(service) ?? 0) + count);
-  }
-  for (const [service, count] of missing) console.log(`Skipped for want of ${service}: ${count} tests (install it, or see README)`);
-  const refused = process.env['REQUIRE_SERVICES'] === '1' && total.skipped > 0;
-  if (refused) console.log('REQUIRE_SERVICES=1: nothing may be skipped');
-  if (total.passed === 0) console.log('No test ran');
-  console.log(`Took ${Math.round(seconds)} s`);
-  console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
-  if (interrupted) return EXIT_INTERRUPTED;
-  return total.failed > 0 || refused || total.passed === 0 ? 1 : 0;
-}
-
-// Ctrl-C reaches jest as well, which ends by itself; this process stays to stop the database. A TERM comes to us alone.
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.on(signal, () => {
-    interrupted = true;
-    if (signal === 'SIGTERM') current?.kill(signal);
-  });
-}
-
-main().then(
-  (code) => {
-    process.exitCode = code;
-  },
-  (error: unknown) => {
-    console.error(error);
-    process.exitCode = 1;
-  },
+exitWith(
+  runAll([
+    { name: 'parallel', args: ['--selectProjects', ...PARALLEL, `--maxWorkers=${workers}`] },
+    { name: 'serial', args: ['--selectProjects', ...ONE_AT_A_TIME, '--runInBand'] },
+  ]),
 );
