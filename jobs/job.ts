@@ -14,6 +14,8 @@ export interface Job {
   readonly name: string;
   /** Five cron fields in UTC, for a job that nobody enqueues. */
   readonly schedule?: string;
+  /** Hands something to the outside, so that somebody waits for it: counted as the outbox on `/stats`. */
+  readonly outgoing?: boolean;
   readonly payload: z.ZodType;
   readonly run: (payload: never) => Promise<void>;
   /** Called once when the last attempt has failed; what nobody will try again must not look as if it were on its way. */
@@ -24,6 +26,7 @@ export interface Job {
 export function job<S extends z.ZodType>(definition: {
   name: string;
   schedule?: string;
+  outgoing?: boolean;
   payload: S;
   run: (payload: z.output<S>) => Promise<void>;
   givenUp?: (payload: z.output<S>) => Promise<void>;

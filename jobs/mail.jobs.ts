@@ -7,12 +7,14 @@ import { type Job, job } from './job';
 export const mailJobs: readonly Job[] = [
   job({
     name: 'mail.password-reset',
+    outgoing: true,
     payload: MailPasswordReset,
     // A second run mails a second link, and only that one works.
     run: ({ kind, userId }) => mailPasswordReset(kind, userId),
   }),
   job({
     name: 'mail.invoice',
+    outgoing: true,
     payload: MailInvoice,
     // A second run mails the document again, under the same Message-ID: better twice than never.
     run: mailInvoice,

@@ -6,6 +6,7 @@ import { type Job, job } from './job';
 export const messagesJobs: readonly Job[] = [
   job({
     name: 'message.send',
+    outgoing: true,
     payload: SendMessageJob,
     // A second run finds the provider's id and does nothing, or hands the message over again under the same key.
     run: ({ messageId }) => deliverMessage(messageId),

@@ -14,6 +14,7 @@ export const remindersJobs: readonly Job[] = [
   }),
   job({
     name: 'reminder.send',
+    outgoing: true,
     payload: SendReminder,
     run: ({ appointmentId, startsAt }) => sendReminder(appointmentId, new Date(startsAt)),
   }),

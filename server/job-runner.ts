@@ -25,6 +25,7 @@ import { EXIT, exitCodeOf } from './cluster/exit-codes';
 import { connectToPrimary, type PrimaryLink } from './cluster/link';
 import { QueueConnection } from './cluster/queue-connection';
 import { keepReclaiming } from './cluster/queue-reclaim';
+import { watchQueue } from './cluster/queue-watch';
 
 export const JOBS: readonly Job[] = [...mailJobs, ...messagesJobs, ...remindersJobs, ...sessionsJobs];
 
@@ -65,6 +66,10 @@ export async function startQueue(url: string, jobs: readonly Job[] = JOBS): Prom
   const connection = new QueueConnection({ connectionString: url, ssl: sslOptions() });
   const workerId = `jobs-${randomUUID()}`;
   const stopReclaiming = await keepReclaiming(connection, workerId);
+  const stopWatching = watchQueue(
+    connection,
+    jobs.filter(({ outgoing }) => outgoing).map(({ name }) => name),
+  );
   const scheduled = jobs.filter((job): job is Job & { schedule: string } => job.schedule !== undefined);
   const runner = await run({
     pgPool: connection as never,
@@ -87,6 +92,7 @@ export async function startQueue(url: string, jobs: readonly Job[] = JOBS): Prom
   });
   const close = async (): Promise<void> => {
     stopReclaiming();
+    stopWatching();
     if (!over) await runner.stop();
     await connection.end();
   };

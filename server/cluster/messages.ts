@@ -41,6 +41,22 @@ export interface DatabaseReport {
   pending_migrations: number | null;
 }
 
+/** The job queue, as the job process counted it last. Ages in seconds, of what is due and not yet done. */
+export interface QueueReport {
+  read_at: string;
+  /** Jobs that wait or run, those for later included. */
+  depth: number;
+  oldest_s: number;
+  /** Of the depth: what has failed before. */
+  retries: number;
+  /** Failed for the last time; nobody tries again. */
+  dead: number;
+  /** The same of the jobs that hand something to the outside: mail and messages. */
+  outbox_pending: number;
+  outbox_oldest_s: number;
+  outbox_failed: number;
+}
+
 /** What a child says about itself each second. Latencies in milliseconds, memory in bytes, times since its start. */
 export interface Report {
   requests_count: number;
@@ -67,6 +83,8 @@ export interface Report {
   gc: { pauses: number; total_ms: number; pause_p99: number };
   pool: PoolReport | null;
   db: DatabaseReport | null;
+  /** Null in every process but the job process. */
+  queue: QueueReport | null;
   recent: RecentEntries;
 }
 

@@ -11,6 +11,7 @@ import { lifecycle } from '../lifecycle';
 import { databaseState, refreshDatabaseState } from '../ops/database-state';
 import { drainRecorder } from '../ops/recorder';
 import type { DatabaseReport, Report } from './messages';
+import { queueReport } from './queue-watch';
 import type { MetricSnapshot } from './snapshots';
 
 const NS_PER_MS = 1e6;
@@ -85,6 +86,7 @@ export class SelfReport {
       gc: { pauses: this.#gcCount, total_ms: Math.round(this.#gcTotalMs), pause_p99: Math.round(pauseP99 * 100) / 100 },
       pool: this.#watchesDatabase ? poolStatus() : null,
       db: this.#watchesDatabase ? databaseReport() : null,
+      queue: queueReport(),
       recent,
     };
     this.#loop.reset();

@@ -5,6 +5,7 @@
 import { Counter, Gauge, Registry, type RegistryContentType } from 'prom-client';
 import { type MetricSnapshot, mergeSnapshots } from '../cluster/snapshots';
 import type { WorkerHandle } from '../cluster/worker-handle';
+import { queueStats } from './queue-stats';
 import { isUnresponsive, type StatsSource } from './stats';
 
 export interface MetricsText {
@@ -54,6 +55,19 @@ function primaryMetrics(source: StatsSource): Registry {
   gauge('metrics_oldest_age_seconds', 'Age of the oldest report of a living process').set(oldest / 1000);
   gauge('db_budget_connections', 'Connections granted to processes').set(supervisor.ledger.granted);
   gauge('db_budget_limit', 'Connections this instance may open').set(supervisor.ledger.limit);
+
+  // Of the whole queue, whichever instance counts it: take the maximum over instances, not the sum. Absent while nobody counts.
+  const { jobs, outbox } = queueStats(source);
+  const queue = {
+    jobs_depth: [jobs.depth, 'Jobs that wait or run'],
+    jobs_oldest_seconds: [jobs.oldest_s, 'Age of the oldest job that is due and not done'],
+    jobs_retries: [jobs.retries, 'Jobs that have failed and are to be tried again'],
+    jobs_dead: [jobs.dead, 'Jobs that have failed for the last time'],
+    outbox_pending: [outbox.pending, 'Mail and messages not yet handed over'],
+    outbox_oldest_seconds: [outbox.oldest_s, 'Age of the oldest mail or message that is due and not handed over'],
+    outbox_failed: [outbox.failed, 'Mail and messages that nobody tries to hand over again'],
+  } as const;
+  for (const [name, [value, help]] of Object.entries(queue)) if (value !== null) gauge(name, help).set(value);
 
   const rss = gauge('process_resident_memory_bytes', 'Resident memory', ['process']);
   const heap = gauge('process_heap_used_bytes', 'Used heap', ['process']);

@@ -196,8 +196,19 @@ export const Stats = z
       fail_open: nullable(number),
       top: z.array(z.object({ limiter: word, limited: number })),
     }),
-    jobs: nullable(z.unknown()),
-    outbox: nullable(z.unknown()),
+    jobs: z
+      .object({
+        name: word,
+        status: z.enum(['up', 'stale', 'down', 'off']),
+        depth: nullable(number),
+        oldest_s: nullable(number),
+        retries: nullable(number),
+        dead: nullable(number),
+      })
+      .describe('The job queue, shared by all instances. stale: not counted for 10 s; down: no job process; off: JOBS=0 here'),
+    outbox: z
+      .object({ pending: nullable(number), oldest_s: nullable(number), failed: nullable(number) })
+      .describe('Of the queue: mail and messages. oldest_s: since it was first due'),
     resources: z.object({
       cpu: z.object({ percent: nullable(number), cores: number, quota: nullable(number) }),
       memory: z.object({ rss: number, heapUsed: number, heapTotal: number, limit: number, utilization: number }),

@@ -13,6 +13,7 @@ import type { SnapshotStore } from '../cluster/snapshots';
 import type { Supervisor } from '../cluster/supervisor';
 import type { LastExit, WorkerHandle } from '../cluster/worker-handle';
 import type { PrimaryLoad } from './primary-load';
+import { queueStats } from './queue-stats';
 import type { Recent } from './recent';
 import { routeStats } from './route-stats';
 import type { Stats, WorkerStats } from './stats.schema';
@@ -125,8 +126,7 @@ export function buildStats(source: StatsSource, windowSeconds: number): Stats {
     db: db(source, view),
     cache: null,
     rate_limit: rateLimit(source),
-    jobs: null,
-    outbox: null,
+    ...queueStats(source),
     resources: resources(source),
     workers: children.map((worker) => workerStats(source, worker, now)),
     slo: null,

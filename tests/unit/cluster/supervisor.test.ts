@@ -28,6 +28,7 @@ const REPORT: Report = {
   gc: { pauses: 0, total_ms: 0, pause_p99: 0 },
   pool: null,
   db: null,
+  queue: null,
   recent: { slow_requests: [], slow_queries: [], errors: [] },
 };
 
