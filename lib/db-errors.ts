@@ -34,6 +34,7 @@ const CONSTRAINTS: Readonly<Record<string, () => AppError>> = {
   appointments_tech_block_excl: () => new Conflict('Scheduling conflict detected'),
   appointments_vehicle_block_excl: () => new Conflict('Scheduling conflict detected'),
   invoices_tenant_id_appointment_id_key: () => new Conflict('Invoice already exists for appointment', { code: 'already_exists' }),
+  tenants_sms_number_key: () => new Conflict('Another shop has this SMS number', { code: 'already_exists' }),
   staff_users_username_key: () => new Conflict('Username already exists', { code: 'already_exists' }),
   staff_users_email_key: () => new Conflict('Email already registered', { code: 'already_exists' }),
   tenants_slug_key: () => new Conflict('Tenant slug already exists', { code: 'already_exists' }),

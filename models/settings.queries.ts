@@ -3,9 +3,10 @@ import type { Sql } from '../lib/db';
 import type { Settings, UpdateSettings } from '../schemas/settings.schema';
 
 /** What can be changed. */
-export type SettingsValues = Omit<Settings, 'updated_by' | 'updated_at'>;
+export type SettingsValues = Omit<Settings, 'sms_number' | 'updated_by' | 'updated_at'>;
 
 export interface SettingsRow extends SettingsValues {
+  sms_number: string | null;
   updated_by: string | null;
   updated_at: Date;
 }
@@ -17,7 +18,8 @@ export const ENSURE_SETTINGS: Sql = {
 };
 
 const COLUMNS = `t.timezone, s.tax_basis_points, s.default_block_minutes, s.advisor_can_edit_catalog, s.advisor_can_void, s.public_booking,
-      s.public_catalog, to_char(s.quiet_from, 'HH24:MI') AS quiet_from, to_char(s.quiet_to, 'HH24:MI') AS quiet_to, s.updated_by, s.updated_at`;
+      s.public_catalog, to_char(s.quiet_from, 'HH24:MI') AS quiet_from, to_char(s.quiet_to, 'HH24:MI') AS quiet_to, t.sms_number,
+      s.updated_by, s.updated_at`;
 const FROM = 'FROM tenants t JOIN tenant_settings s ON s.tenant_id = t.id WHERE t.id = $1 AND s.tenant_id = $1';
 
 /** One row or none. Values: tenant. */
@@ -53,4 +55,12 @@ export function updateSettingsSql(tenantId: string, changes: Partial<SettingsVal
 export const UPDATE_TIME_ZONE: Sql = {
   name: 'settings_time_zone',
   text: 'UPDATE tenants SET timezone = $2, updated_at = $3::timestamptz WHERE id = $1',
+};
+
+/** Values: tenant. */
+export const LOCK_SMS_NUMBER: Sql = { name: 'sms_number_lock', text: 'SELECT sms_number AS number FROM tenants WHERE id = $1 FOR UPDATE' };
+/** Values: tenant, number or null, now. */
+export const UPDATE_SMS_NUMBER: Sql = {
+  name: 'sms_number_update',
+  text: 'UPDATE tenants SET sms_number = $2, updated_at = $3::timestamptz WHERE id = $1',
 };

@@ -51,6 +51,7 @@ export const Settings = z
     public_catalog: z.boolean(),
     quiet_from: z.string(),
     quiet_to: z.string(),
+    sms_number: z.string().nullable().describe('The number its texts come from; null: the one of the service. Given by the operator'),
     updated_by: z.string().nullable(),
     updated_at: Instant,
   })

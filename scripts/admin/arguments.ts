@@ -14,6 +14,7 @@ export const COMMANDS = {
   'user:role': { required: ['user', 'role'], optional: ['tenant'] },
   'user:list': { required: [] },
   'tenant:create': { required: ['slug', 'name'], optional: ['timezone'], flags: ['default'] },
+  'tenant:update': { required: ['tenant', 'sms-number'] },
   'tenant:list': { required: [] },
   'session:revoke': { required: ['user'] },
 } as const satisfies Record<string, Command>;
@@ -40,6 +41,7 @@ export const USAGE = [
   ),
   '',
   '  --user takes a user name, an e-mail or an id; --tenant a slug or an id (default: the default tenant)',
+  '  --sms-number is like +15550100000 and of no other shop; none: texts come from the number of the service',
   '  --role is Owner, Advisor, Accountant or Technician; the password is read from standard input',
 ].join('\n');
 

@@ -9,12 +9,14 @@ import { connectRevocationRelay } from '../../lib/revocation-relay';
 import { StaffRole } from '../../schemas/auth.schema';
 import { EXIT, exitCodeOf } from '../../server/cluster/exit-codes';
 import { unsafeRevokeActorSessions } from '../../services/sessions.service';
+import { setSmsNumber } from '../../services/sms-number.service';
 import { setMembership, unsafeCreateStaff, unsafeFindStaffId, unsafeListStaff, unsafeSetStaffPassword } from '../../services/staff.service';
 import { type TenantRecord, unsafeCreateTenant, unsafeFindTenant, unsafeListTenants } from '../../services/tenants.service';
 import { type Arguments, type CommandName, readArguments, USAGE, UsageError } from './arguments';
 
 const EXIT_REFUSED = 1;
 const EXIT_USAGE = 64;
+const NO_NUMBER = 'none';
 const PASSWORD_INPUT_MAX = 1_000;
 
 const commands: Record<CommandName, (args: Arguments) => Promise<void>> = {
@@ -62,6 +64,12 @@ const commands: Record<CommandName, (args: Arguments) => Promise<void>> = {
       ...(flags.has('default') ? { id: config.DEFAULT_TENANT_ID } : {}),
     });
     say(`created tenant ${slug} (${id})`);
+  },
+  'tenant:update': async ({ values }) => {
+    const home = await tenantOf(values);
+    const number = values['sms-number'] === NO_NUMBER ? null : (values['sms-number'] as string);
+    await inContext(home, () => setSmsNumber(number));
+    say(`texts of ${home.slug} come from ${number ?? 'the number of the service'}`);
   },
   'tenant:list': async () => {
     for (const { id, slug, name, timezone, status, staff } of await unsafeListTenants())

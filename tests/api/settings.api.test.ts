@@ -12,6 +12,7 @@ const DEFAULTS = {
   advisor_can_void: true,
   public_booking: false,
   public_catalog: false,
+  sms_number: null,
   quiet_from: '21:00',
   quiet_to: '08:00',
   updated_by: null,

@@ -119,6 +119,39 @@ it('tenant:create › listed, with settings; a second of that slug refused', asy
   });
 });
 
+it('tenant:update --sms-number › seen by the owner, audited; a number of another shop or of a wrong form refused; none takes it away', async () => {
+  const number = `+1555${String(Date.now() % 10_000_000).padStart(7, '0')}`;
+  const set = (key: string, value: string, env = {}) => run(['tenant:update', '--tenant', key, '--sms-number', value], { env });
+  const { agent: owner } = await login(app, await createStaff({ tenant: shop, role: 'Owner' }));
+  const seen = async () => (await owner.get('/api/admin/settings')).body.data.sms_number;
+  expect(await set(shop.slug, number)).toMatchObject({ code: 0, stdout: `texts of ${shop.slug} come from ${number}\n` });
+  expect(await seen()).toBe(number);
+  // Not the owner's to claim: who has a number reads what is sent to it.
+  await owner.patch('/api/admin/settings').send({ sms_number: '+15550100099', tax_basis_points: 5 });
+  expect(await seen()).toBe(number);
+
+  const other = await createTenant();
+  expect(await set(other.slug, number)).toMatchObject({ code: 1, stderr: 'admin: Another shop has this SMS number\n' });
+  for (const wrong of ['5550100', '+0155501000', '+1 555 010 0000', '+1555010000012345'])
+    expect(await set(other.slug, wrong)).toMatchObject({ code: 1, stderr: expect.stringContaining('E.164') });
+  expect(await set(other.slug, '+15550100055', { SMS_FROM: '+15550100055' })).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('SMS_FROM'),
+  });
+  expect(await adminDatabase('SELECT sms_number FROM tenants WHERE id = $1', [other.id])).toEqual([{ sms_number: null }]);
+
+  expect((await set(shop.slug, 'none')).code).toBe(0);
+  expect(await seen()).toBeNull();
+  const trail = await adminDatabase(
+    `SELECT user_id, before, after FROM audit_logs WHERE tenant_id = $1 AND action = 'TENANT_UPDATE' ORDER BY created_at`,
+    [shop.id],
+  );
+  expect(trail).toEqual([
+    { user_id: 'admin-command', before: { sms_number: null }, after: { sms_number: number } },
+    { user_id: 'admin-command', before: { sms_number: number }, after: { sms_number: null } },
+  ]);
+});
+
 it('wrong usage 64, unknown tenant 1, no database 75 › one clear line each', async () => {
   expect(await run(['user:create'])).toMatchObject({ code: 64, stderr: expect.stringContaining('needs --username, --name, --role') });
   expect(await run(create(unique(), '--tenant', 'no-such-shop'), { input: PASSWORD })).toMatchObject({
