@@ -18,7 +18,8 @@ import { type Agent, startApp } from '../support/server';
 import { actAs } from '../support/sessions';
 
 const KILLS = Number(process.env['KILLS'] ?? 4);
-const ROUND_MS = 25_000;
+/** A start of the process, and the wait after a second failure (8 s), on a machine with other things to do. */
+const ROUND_MS = 60_000;
 /** Longer than any round: the answer to a call that is under way when the process dies. */
 const NEVER_MS = 600_000;
 
@@ -59,7 +60,12 @@ async function send(): Promise<string> {
 }
 
 const isStored = async (id: string) => (await admin('SELECT 1 FROM messages WHERE id = $1 AND provider_id IS NOT NULL', [id])).length > 0;
-const arrived = (id: string) => eventually(`${id} is known to have arrived`, () => isStored(id), ROUND_MS);
+const arrived = (id: string) =>
+  eventually(`${id} is known to have arrived`, () => isStored(id), ROUND_MS).catch(async (error: Error) => {
+    const jobs = await admin('SELECT *, now() AS now FROM graphile_worker._private_jobs');
+    const seen = { jobs, calls: sandbox.attempts.filter(({ dedupeKey }) => dedupeKey === id), exit: worker.exitCode };
+    throw new Error(`${error.message}; ${JSON.stringify(seen)}`);
+  });
 
 test(
   `${KILLS} kills › every message arrives, repeated at most once for each kill and under one key; without a kill never`,
@@ -88,6 +94,8 @@ test(
     for (const id of spared) expect(sandbox.accepted(id)).toHaveLength(1);
     // No key but the messages' own has ever been used.
     expect([...new Set(sandbox.attempts.map(({ dedupeKey }) => dedupeKey))].sort()).toEqual([...killed, ...spared].sort());
+    const figures = { messages: killed.length + spared.length, kills: KILLS, attempts: sandbox.attempts.length };
+    process.stdout.write(`${JSON.stringify({ ...figures, accepted: sandbox.accepted().length, repeated })}\n`);
   },
   60_000 + KILLS * ROUND_MS,
 );
