@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { FromChild, Report, ToChild } from '../../../server/cluster/messages';
-import { Supervisor, type SupervisorOptions } from '../../../server/cluster/supervisor';
+import { Supervisor } from '../../../server/cluster/supervisor';
+import type { SupervisorOptions } from '../../../server/cluster/supervisor-options';
 import type { Child } from '../../../server/cluster/worker-handle';
 
 jest.mock('../../../lib/log', () => ({ log: { info: jest.fn(), warn: jest.fn(), error: jest.fn() } }));

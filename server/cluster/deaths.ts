@@ -1,0 +1,80 @@
+/** The books of those who died: why, with which last words, how often for each reason; and what is logged about it. */
+import { log } from '../../lib/log';
+import { meaningOf } from './exit-codes';
+import type { DeathReason, LastExit, WorkerHandle } from './worker-handle';
+import { isBooting } from './worker-state';
+
+export interface End {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+}
+
+/** Why a process ended, from what it and we said before. Ask before its state becomes `gone`. */
+export function reasonOf(worker: WorkerHandle, { code, signal }: End): DeathReason {
+  if (worker.killReason) return worker.killReason;
+  if (worker.drain && !worker.crashing && code === 0) return worker.drain.reason;
+  if ((signal === 'SIGABRT' || code === 134) && worker.tail.lines.some((line) => line.includes('heap out of memory'))) return 'oom';
+  if (isBooting(worker.state)) return 'boot_failure';
+  return 'crash';
+}
+
+/** It was told to go, and went by itself. */
+export const wasPlanned = (worker: WorkerHandle): boolean => worker.state === 'draining' && !worker.crashing && worker.killReason === null;
+
+/** One line for the operator about a worker that was never ready. */
+export function whyNotReady(worker: WorkerHandle, { code, signal }: End): string {
+  if (worker.failure) return worker.failure.message;
+  if (worker.killReason === 'boot_timeout') return 'a worker was not ready within BOOT_TIMEOUT';
+  return meaningOf(code) ?? `a worker ended with ${signal ?? `code ${code}`}`;
+}
+
+export class DeathBooks {
+  readonly #bySlot = new Map<number, LastExit>();
+  readonly #restarts = new Map<DeathReason, number>();
+  #last: LastExit | null = null;
+
+  /** The last exit that nobody had asked for. */
+  get last(): LastExit | null {
+    return this.#last;
+  }
+
+  lastOf(slot: number): LastExit | null {
+    return this.#bySlot.get(slot) ?? null;
+  }
+
+  get restarts(): ReadonlyMap<DeathReason, number> {
+    return this.#restarts;
+  }
+
+  enter(worker: WorkerHandle, end: End, { reason, planned }: { reason: DeathReason; planned: boolean }): LastExit {
+    const exit: LastExit = {
+      pid: worker.pid,
+      slot: worker.slot,
+      ...end,
+      reason,
+      at: new Date().toISOString(),
+      // A getter: the last words may still be in the pipe when the exit is known.
+      get stderr_tail() {
+        return worker.tail.lines;
+      },
+    };
+    this.#bySlot.set(worker.slot, exit);
+    if (!planned || end.code !== 0) this.#last = exit;
+    return exit;
+  }
+
+  countRestart(reason: DeathReason): void {
+    this.#restarts.set(reason, (this.#restarts.get(reason) ?? 0) + 1);
+  }
+}
+
+export function logExit(
+  worker: WorkerHandle,
+  { code, signal, reason }: LastExit,
+  { planned, stopping }: { planned: boolean; stopping: boolean },
+): void {
+  const fields = { worker: worker.id, kind: worker.kind, slot: worker.slot, worker_pid: worker.pid, code, signal, reason };
+  if (planned && code === 0) log.info('worker left', fields);
+  else if (stopping) log.warn('worker ended during the stop', fields);
+  else log.error('worker died', { ...fields, last_words: worker.tail.lines.slice(-3) });
+}
