@@ -1,0 +1,36 @@
+/** What remains of children that are gone: their counts, the processor time they used, the connections they left behind. */
+import { log } from '../../lib/log';
+import type { SnapshotStore } from './snapshots';
+import type { WorkerHandle } from './worker-handle';
+
+export class Books {
+  readonly #store: SnapshotStore;
+  #cpuSecondsOfGone = 0;
+  #regiven = 0;
+
+  constructor(store: SnapshotStore) {
+    this.#store = store;
+  }
+
+  /** Connections given to another worker because the first one died before it took them. */
+  get regiven(): number {
+    return this.#regiven;
+  }
+
+  countRegiven(count: number): void {
+    this.#regiven += count;
+  }
+
+  /** Nothing more can come from `worker`: close its account. */
+  settle(worker: WorkerHandle): void {
+    this.#cpuSecondsOfGone += worker.report?.cpu_s ?? 0;
+    // A worker that never served has counted nothing that could be lost.
+    const complete = worker.sentFinal || worker.readyAt === null;
+    this.#store.retire(worker.id, complete).catch((error: unknown) => log.error('the metrics of a worker could not be kept', { error }));
+  }
+
+  /** Processor seconds of all children, those that are gone included. */
+  cpuSeconds(children: readonly WorkerHandle[]): number {
+    return children.reduce((sum, { report }) => sum + (report?.cpu_s ?? 0), this.#cpuSecondsOfGone);
+  }
+}

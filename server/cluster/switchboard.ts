@@ -1,0 +1,103 @@
+/**
+ * Answers what children ask of the primary and are not about their lives: rate limits, the message bus, documents of the
+ * whole cluster; and keeps what they report about themselves.
+ */
+import { log } from '../../lib/log';
+import type { OpsDocuments } from '../ops/listener';
+import type { Recent } from '../ops/recent';
+import { Bus } from './bus';
+import { LimitCounters } from './limits';
+import type { FromChild, ToChild } from './messages';
+import type { SnapshotStore } from './snapshots';
+import type { WorkerHandle } from './worker-handle';
+
+export interface SwitchboardOptions {
+  /** All children that live. */
+  children: () => readonly WorkerHandle[];
+  store: SnapshotStore;
+  recent: Recent;
+  /** Asked when a child asks, not before. */
+  documents: () => OpsDocuments;
+}
+
+export class Switchboard {
+  readonly limits = new LimitCounters(() => performance.now());
+  readonly #options: SwitchboardOptions;
+  readonly #bus: Bus;
+
+  constructor(options: SwitchboardOptions) {
+    this.#options = options;
+    this.#bus = new Bus({
+      receivers: () =>
+        options
+          .children()
+          .filter(({ state }) => state === 'ready' || state === 'draining')
+          .map(({ id }) => id),
+      deliver: (receiver, delivery, topic, payload) => this.#send(receiver, { type: 'bus-message', delivery, topic, payload }),
+      done: (publisher, call) => this.#send(publisher, { type: 'bus-done', call }),
+    });
+  }
+
+  onMessage(worker: WorkerHandle, message: FromChild): void {
+    const { children, store, recent } = this.#options;
+    switch (message.type) {
+      case 'report':
+      case 'final':
+        store.push(worker.id, message.metrics);
+        recent.add(message.report);
+        if (message.type === 'final') worker.send({ type: 'final-ack' });
+        break;
+      case 'limit-take': {
+        const { call, key, limit, windowMs, cost, want } = message;
+        worker.send({ type: 'limit-answer', call, take: this.limits.take(key, limit, windowMs, cost, want) });
+        break;
+      }
+      case 'limit-reset':
+        this.limits.reset(message.key);
+        for (const other of children()) if (other !== worker) other.send({ type: 'limit-forget', key: message.key });
+        worker.send({ type: 'limit-reset-done', call: message.call });
+        break;
+      case 'bus-publish':
+        this.#bus.publish(worker.id, message.call, message.topic, message.payload);
+        break;
+      case 'bus-ack':
+        this.#bus.acknowledge(worker.id, message.delivery);
+        break;
+      case 'ops-get':
+        void this.#answerOps(worker, message);
+        break;
+      default: // the worker's life: the supervisor's business
+        break;
+    }
+  }
+
+  /** Nothing more can come from this child. */
+  forget(worker: WorkerHandle): void {
+    this.#bus.forget(worker.id);
+  }
+
+  /** Once a second. */
+  sweep(): void {
+    this.#bus.sweep();
+  }
+
+  async #answerOps(
+    worker: WorkerHandle,
+    { call, what, windowSeconds, openMetrics }: Extract<FromChild, { type: 'ops-get' }>,
+  ): Promise<void> {
+    try {
+      const documents = this.#options.documents();
+      const document = what === 'metrics' ? await documents.metrics(openMetrics) : documents.stats(windowSeconds);
+      worker.send({ type: 'ops-answer', call, document });
+    } catch (error) {
+      log.error('an operations document could not be built', { what, error });
+    }
+  }
+
+  #send(id: string, message: ToChild): void {
+    this.#options
+      .children()
+      .find((child) => child.id === id)
+      ?.send(message);
+  }
+}
