@@ -85,7 +85,8 @@ export async function importCatalog(csv: string): Promise<ImportResult> {
     const written = await query<{ inserted: boolean }>(UPSERT_OPERATIONS, [id, JSON.stringify(rows)]);
     const inserted = written.filter((row) => row.inserted).length;
     const result = { rows: rows.length, inserted, updated: written.length - inserted };
-    if (written.length > 0) await recordAudit({ action: 'IMPORT', entity: 'service_operation', entityId: 'catalogue', after: result });
+    if (written.length > 0)
+      await recordAudit({ action: 'CATALOG_IMPORT', entity: 'service_operation', entityId: 'catalogue', after: result });
     return result;
   });
 }

@@ -71,7 +71,7 @@ export async function createServiceOperation(given: CreateServiceOperation): Pro
     await operation.save();
     if (isPackage) await setChildren(id, children);
     const item = await read(id);
-    await recordAudit({ action: 'CREATE', entity: ENTITY, entityId: id, after: item });
+    await recordAudit({ action: 'CATALOG_CREATE', entity: ENTITY, entityId: id, after: item });
     return item;
   });
 }
@@ -111,7 +111,7 @@ export async function updateServiceOperation(id: string, given: UpdateServiceOpe
     await operation.save();
     if (children) await setChildren(id, children.to);
     await recordAudit({
-      action: 'UPDATE',
+      action: 'CATALOG_UPDATE',
       entity: ENTITY,
       entityId: id,
       before: { ...side(changes, 'from'), ...(children ? { package_items: children.from } : {}) },
@@ -152,7 +152,7 @@ export async function deleteServiceOperation(id: string): Promise<{ message: str
     await assertInNoPackage(id);
     operation.set({ isActive: false, updatedAt: clock.now() });
     await operation.save();
-    await recordAudit({ action: 'DELETE', entity: ENTITY, entityId: id, before: { is_active: true }, after: { is_active: false } });
+    await recordAudit({ action: 'CATALOG_DELETE', entity: ENTITY, entityId: id, before: { is_active: true }, after: { is_active: false } });
     return { message: 'Service deleted', id };
   });
 }

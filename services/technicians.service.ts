@@ -38,7 +38,7 @@ export function createTechnician({ name, initials }: CreateTechnician): Promise<
   return inTransaction(async () => {
     const now = clock.now();
     const technician = await Technician.make<Technician>({ name, initials, createdAt: now, updatedAt: now });
-    await recordAudit({ action: 'CREATE', entity: 'technician', entityId: technician.id, after: { name, initials } });
+    await recordAudit({ action: 'TECHNICIAN_CREATE', entity: 'technician', entityId: technician.id, after: { name, initials } });
     return technician;
   });
 }
@@ -54,7 +54,13 @@ export async function updateTechnician(id: string, update: UpdateTechnician): Pr
     if (Object.keys(changes).length === 0) return technician;
     technician.set({ updatedAt: clock.now() });
     await technician.save();
-    await recordAudit({ action: 'UPDATE', entity: 'technician', entityId: id, before: side(changes, 'from'), after: side(changes, 'to') });
+    await recordAudit({
+      action: 'TECHNICIAN_UPDATE',
+      entity: 'technician',
+      entityId: id,
+      before: side(changes, 'from'),
+      after: side(changes, 'to'),
+    });
     return technician;
   });
 }

@@ -7,6 +7,7 @@ import { BadRequest, NotFound, RateLimited } from '../lib/errors';
 import { log } from '../lib/log';
 import { ADD_USAGE, COUNT_USAGE, type TemplateRow, USAGE_BY_HASH, type UsageRow } from '../models/message-templates.queries';
 import type { ReportTemplateUsage } from '../schemas/message-templates.schema';
+import { recordAudit } from './audit.service';
 import { findTemplate } from './message-templates.service';
 
 const DAY_MS = 86_400_000;
@@ -45,7 +46,15 @@ export function countTemplateUse(report: ReportTemplateUsage): Promise<CountedUs
       hash,
     ];
     const [added] = await query<UsageRow>(ADD_USAGE, values);
-    if (added) return { ...added, slug: template.slug, isRepeated: false };
+    if (added) {
+      await recordAudit({
+        action: 'CREATE',
+        entity: 'template_usage_event',
+        entityId: added.id,
+        after: { template: template.slug, channel, appointment_id: added.appointmentId === null ? null : String(added.appointmentId) },
+      });
+      return { ...added, slug: template.slug, isRepeated: false };
+    }
     const rival = await usageOf(hash);
     if (!rival) throw new Error('A template use is neither new nor known');
     return { ...rival, slug: template.slug, isRepeated: true };

@@ -51,7 +51,7 @@ describe('import', () => {
     expect(await admin('SELECT count(*), max(version) AS version FROM service_operations WHERE tenant_id = $1', [shop.id])).toEqual([
       { count: '50', version: 1 },
     ]);
-    expect(await admin(`SELECT action FROM audit_logs WHERE tenant_id = $1`, [shop.id])).toEqual([{ action: 'IMPORT' }]);
+    expect(await admin(`SELECT action FROM audit_logs WHERE tenant_id = $1`, [shop.id])).toEqual([{ action: 'CATALOG_IMPORT' }]);
   });
 
   test('a changed price › that row alone is updated', async () => {
@@ -200,7 +200,7 @@ describe('writing', () => {
     });
     expect(body).toMatchObject(body.data);
     expect((await owner.get(path).query({ q: 'brake-pad' })).body.data).toEqual([body.data]);
-    expect(await audits('brakepad_front_check')).toMatchObject([{ action: 'CREATE', before: null, after: { category: 'BRAKES' } }]);
+    expect(await audits('brakepad_front_check')).toMatchObject([{ action: 'CATALOG_CREATE', before: null, after: { category: 'BRAKES' } }]);
   });
 
   test.each([
@@ -279,7 +279,7 @@ describe('writing', () => {
       { price_cents: '1000' },
     ]);
     expect((await audits(id)).at(-1)).toEqual({
-      action: 'UPDATE',
+      action: 'CATALOG_UPDATE',
       before: { name: 'Old name', default_price_cents: 1000, skill_level: 2 },
       after: { name: 'Newest name', default_price_cents: 1250, skill_level: null },
     });
@@ -307,7 +307,7 @@ describe('writing', () => {
     expect(await names()).not.toContain('Going');
     expect((await owner.delete(`${path}/${id}`)).body.error.code).toBe('already_deleted');
     expect((await owner.delete(`${path}/nothing`)).status).toBe(404);
-    expect((await audits(id)).map(({ action }) => action)).toEqual(['CREATE', 'DELETE']);
+    expect((await audits(id)).map(({ action }) => action)).toEqual(['CATALOG_CREATE', 'CATALOG_DELETE']);
     expect((await owner.patch(`${path}/${id}`).send({ is_active: true })).status).toBe(200);
     expect(await names()).toContain('Going');
   });
@@ -394,7 +394,7 @@ describe('packages', () => {
     ]);
     expect((await owner.delete(`${path}/wash`)).status).toBe(200);
     const [audit] = await admin<{ before: object; after: object }>(
-      `SELECT before, after FROM audit_logs WHERE tenant_id = $1 AND entity_id = 'care' AND action = 'UPDATE'`,
+      `SELECT before, after FROM audit_logs WHERE tenant_id = $1 AND entity_id = 'care' AND action = 'CATALOG_UPDATE'`,
       [shop.id],
     );
     expect([audit?.before, audit?.after]).toMatchObject([

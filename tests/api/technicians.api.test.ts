@@ -46,7 +46,7 @@ test('a new technician › 201 in capital letters, audited; the same initials ag
     updatedAt: expect.stringMatching(/Z$/),
   });
   expect(await admin('SELECT action FROM audit_logs WHERE tenant_id = $1 AND entity_id = $2', [tenant.id, body.id])).toEqual([
-    { action: 'CREATE' },
+    { action: 'TECHNICIAN_CREATE' },
   ]);
   const again = await owner.post('/api/admin/technicians').send({ name: 'Other', initials: 'RF' });
   expect([again.status, again.body.error.code]).toEqual([409, 'conflict']);
