@@ -75,7 +75,6 @@ export const messagesEndpoints: readonly Endpoint[] = [
     body: MarkMessage,
     reply: [200, MessageState],
     errors: [404, 409],
-    mirror: 'all',
     handle: ({ params, body }) => markMessage(idOf(params.id), params.mid, body.status),
   }),
   endpoint({

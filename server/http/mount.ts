@@ -228,10 +228,16 @@ function storable({ status, headers, body, etag }: Rendered): { status: number; 
 /** A parameter that its schema turned into null names no row. */
 function pathParams(endpoint: Endpoint, raw: Readonly<Record<string, string>>): unknown {
   if (!endpoint.params) return NOTHING;
-  for (const name in raw) if (raw[name]?.includes('\0')) throw new NotFound();
+  for (const name in raw) if (raw[name]?.includes('\0')) throw absent(endpoint, name);
   const params = validate(endpoint, endpoint.params, raw, 'params') as Record<string, unknown>;
-  for (const name in params) if (params[name] === null) throw new NotFound();
+  for (const name in params) if (params[name] === null) throw absent(endpoint, name);
   return params;
+}
+
+/** Screens show the sentence, so an id that is none reads as one that no row has: "Appointment not found" behind `/appointments/`. */
+function absent({ path }: Endpoint, name: string): NotFound {
+  const [, noun = ''] = new RegExp(`/([a-z]+)s/:${name}(?:/|$)`).exec(path) ?? [];
+  return new NotFound(noun ? `${noun.charAt(0).toUpperCase()}${noun.slice(1)} not found` : undefined);
 }
 
 function queryOf(req: Request): unknown {

@@ -175,6 +175,51 @@ test.each(rows(served.filter(({ endpoint }) => endpoint.params)))('%s › an id 
   }
 });
 
+test.each(rows(served.filter(({ endpoint, path }) => endpoint.method === 'get' && endpoint.params && !path.includes(':plate'))))(
+  '%s › an id that is none › the very words of an id that no row has',
+  async (_name, { endpoint, path }) => {
+    const [odd, unknown] = ['abc', '999999999'].map((id) => session(mayCall(endpoint)).get(path.replace(/:\w+/g, id)));
+    expect((await odd)?.body.error).toEqual((await unknown)?.body.error);
+  },
+);
+
+/** A client reads these at the root of the body; everything else only under `data`. */
+const MIRRORED: Readonly<Record<string, 'all' | readonly string[]>> = {
+  login: 'all',
+  getOwnProfile: 'all',
+  getCustomerProfile: 'all',
+  createVehicle: 'all',
+  updateVehicle: 'all',
+  transferVehicle: 'all',
+  searchCustomers: ['items'],
+  createAdminAppointment: ['id', 'appointment'],
+  createAppointment: ['id', 'appointment'],
+  updateAppointment: ['id', 'appointment'],
+  putAppointment: ['id', 'appointment'],
+  readBoard: 'all',
+  readDashboardStats: 'all',
+  listCarsOnPremises: 'all',
+  listTechnicians: 'all',
+  createTechnician: 'all',
+  updateTechnician: 'all',
+  listServiceLines: 'all',
+  addServiceLine: 'all',
+  updateServiceLine: 'all',
+  deleteServiceLine: 'all',
+  createServiceOperation: 'all',
+  updateServiceOperation: 'all',
+  deleteServiceOperation: 'all',
+  addInvoicePackage: 'all',
+  listMessages: 'all',
+  sendMessage: 'all',
+  readTemplateAnalytics: 'all',
+  readCacheEfficiency: 'all',
+};
+
+test('these endpoints repeat their payload at the root, and no other', () => {
+  expect(Object.fromEntries(endpoints.flatMap(({ id, mirror }) => (mirror === undefined ? [] : [[id, mirror]])))).toEqual(MIRRORED);
+});
+
 test.each(['/api/nothing', '/api/admin/nothing/at/all', '/api/customers/1/nothing', '/nothing', '/api/debug/routes'])(
   '%s › 404 in JSON, also for nobody',
   async (path) => {
