@@ -1,6 +1,7 @@
 /** Analytics of message templates: counted again by hand over random events, in a shop far from UTC. */
 import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
+import { clock } from '../../lib/clock';
 import { admin } from '../support/database';
 import { createAppointment, createCustomer, createStaff, createTenant, type Tenant } from '../support/factories';
 import { type Agent, startApp, type TestApp } from '../support/server';
@@ -78,6 +79,9 @@ const shift = (day: string, days: number): string => new Date(Date.parse(day) + 
 const mondayOf = (day: string): string => shift(day, -((new Date(day).getUTCDay() + 6) % 7));
 const unique = (values: unknown[]): number => new Set(values.filter((value) => value !== null)).size;
 
+/** Today, and days after changes of the clocks in the shop's zone. */
+const Now = fc.constantFrom(null, '2026-04-20T09:00:00Z', '2026-10-20T23:30:00Z');
+
 test('every count equals one by hand, for random events, ranges, granularities and channels', async () => {
   const Wanted = fc.record({
     range: fc.constantFrom('7d', '30d', '90d', '180d'),
@@ -85,79 +89,86 @@ test('every count equals one by hand, for random events, ranges, granularities a
     channel: fc.constantFrom('all', 'sms', 'email'),
   });
   await fc.assert(
-    fc.asyncProperty(fc.array(Event, { maxLength: 40 }), fc.array(Wanted, { minLength: 3, maxLength: 3 }), async (events, asked) => {
-      const now = Date.now();
-      const { tenant, agent, templates, customers } = await createShop(events, now);
-      for (const wanted of asked) {
-        const { status, body } = await agent.get(PATH).query(wanted);
-        expect([status, body.error]).toEqual([200, null]);
-        const days = Number.parseInt(wanted.range, 10);
-        const step = wanted.granularity ?? (days > 90 ? 'week' : 'day');
-        const today = dayIn(tenant.timeZone, now);
-        const [first, bucketOf] = [shift(today, 1 - days), (day: string) => (step === 'week' ? mondayOf(day) : day)];
-        const found = events
-          .map((event) => ({ ...event, at: now - event.ago * 60_000, day: dayIn(tenant.timeZone, now - event.ago * 60_000) }))
-          .filter(({ day, channel }) => day >= first && (wanted.channel === 'all' || channel === wanted.channel));
-        const buckets = new Set<string>();
-        for (let day = first; day <= today; day = shift(day, 1)) buckets.add(bucketOf(day));
-        const trendOf = (list: typeof found) =>
-          [...buckets].map((bucketStart) => ({ bucketStart, count: list.filter(({ day }) => bucketOf(day) === bucketStart).length }));
-        const of = (channel: string, list = found) => list.filter((one) => one.channel === channel);
-        const customerOf = ({ appointment }: Event) => (appointment === null ? null : customers[appointment]);
-        const share = (count: number) => expect.closeTo(found.length === 0 ? 0 : count / found.length, 4);
-        const ranked = templates
-          .map((templateId, index) => ({ templateId, index, mine: found.filter(({ template }) => template === index) }))
-          .filter(({ mine }) => mine.length > 0)
-          .sort(
-            (a, b) =>
-              b.mine.length - a.mine.length ||
-              Math.max(...b.mine.map(({ at }) => at)) - Math.max(...a.mine.map(({ at }) => at)) ||
-              (a.templateId < b.templateId ? -1 : 1),
-          );
-        const users = ['ana', 'ben', 'cleo']
-          .map((userId) => ({ userId, count: found.filter(({ user }) => user === userId).length }))
-          .filter(({ count }) => count > 0)
-          .sort((a, b) => b.count - a.count || (a.userId < b.userId ? -1 : 1));
-        expect(body.data).toEqual({
-          range: { from: expect.any(String), to: expect.any(String), granularity: step },
-          filters: { channel: wanted.channel, limit: 50 },
-          totals: {
-            events: found.length,
-            uniqueTemplates: ranked.length,
-            uniqueUsers: unique(found.map(({ user }) => user)),
-            uniqueCustomers: unique(found.map(customerOf)),
-            byChannel: {
-              sms: { events: of('sms').length, pct: share(of('sms').length) },
-              email: { events: of('email').length, pct: share(of('email').length) },
+    fc.asyncProperty(
+      fc.array(Event, { maxLength: 40 }),
+      fc.array(Wanted, { minLength: 3, maxLength: 3 }),
+      Now,
+      async (events, asked, instant) => {
+        const now = instant === null ? Date.now() : Date.parse(instant);
+        const { tenant, agent, templates, customers } = await createShop(events, now);
+        for (const wanted of asked) {
+          const restore = clock.override(() => new Date(now));
+          const { status, body } = await agent.get(PATH).query(wanted);
+          restore();
+          expect([status, body.error]).toEqual([200, null]);
+          const days = Number.parseInt(wanted.range, 10);
+          const step = wanted.granularity ?? (days > 90 ? 'week' : 'day');
+          const today = dayIn(tenant.timeZone, now);
+          const [first, bucketOf] = [shift(today, 1 - days), (day: string) => (step === 'week' ? mondayOf(day) : day)];
+          const found = events
+            .map((event) => ({ ...event, at: now - event.ago * 60_000, day: dayIn(tenant.timeZone, now - event.ago * 60_000) }))
+            .filter(({ day, channel }) => day >= first && (wanted.channel === 'all' || channel === wanted.channel));
+          const buckets = new Set<string>();
+          for (let day = first; day <= today; day = shift(day, 1)) buckets.add(bucketOf(day));
+          const trendOf = (list: typeof found) =>
+            [...buckets].map((bucketStart) => ({ bucketStart, count: list.filter(({ day }) => bucketOf(day) === bucketStart).length }));
+          const of = (channel: string, list = found) => list.filter((one) => one.channel === channel);
+          const customerOf = ({ appointment }: Event) => (appointment === null ? null : customers[appointment]);
+          const share = (count: number) => expect.closeTo(found.length === 0 ? 0 : count / found.length, 4);
+          const ranked = templates
+            .map((templateId, index) => ({ templateId, index, mine: found.filter(({ template }) => template === index) }))
+            .filter(({ mine }) => mine.length > 0)
+            .sort(
+              (a, b) =>
+                b.mine.length - a.mine.length ||
+                Math.max(...b.mine.map(({ at }) => at)) - Math.max(...a.mine.map(({ at }) => at)) ||
+                (a.templateId < b.templateId ? -1 : 1),
+            );
+          const users = ['ana', 'ben', 'cleo']
+            .map((userId) => ({ userId, count: found.filter(({ user }) => user === userId).length }))
+            .filter(({ count }) => count > 0)
+            .sort((a, b) => b.count - a.count || (a.userId < b.userId ? -1 : 1));
+          expect(body.data).toEqual({
+            range: { from: expect.any(String), to: expect.any(String), granularity: step },
+            filters: { channel: wanted.channel, limit: 50 },
+            totals: {
+              events: found.length,
+              uniqueTemplates: ranked.length,
+              uniqueUsers: unique(found.map(({ user }) => user)),
+              uniqueCustomers: unique(found.map(customerOf)),
+              byChannel: {
+                sms: { events: of('sms').length, pct: share(of('sms').length) },
+                email: { events: of('email').length, pct: share(of('email').length) },
+              },
             },
-          },
-          trend: trendOf(found),
-          channelTrend: [...buckets].map((bucketStart) => ({
-            bucketStart,
-            sms: of('sms').filter(({ day }) => bucketOf(day) === bucketStart).length,
-            email: of('email').filter(({ day }) => bucketOf(day) === bucketStart).length,
-          })),
-          templates: ranked.map(({ templateId, index, mine }) => {
-            const [sms, email] = [of('sms', mine).length, of('email', mine).length];
-            return {
-              templateId,
-              name: `Template ${index}`,
-              channel: sms === 0 ? 'email' : email === 0 ? 'sms' : 'mixed',
-              totalCount: mine.length,
-              uniqueUsers: unique(mine.map(({ user }) => user)),
-              uniqueCustomers: unique(mine.map(customerOf)),
-              lastUsedAt: new Date(Math.max(...mine.map(({ at }) => at))).toISOString(),
-              firstUsedAt: new Date(Math.min(...mine.map(({ at }) => at))).toISOString(),
-              trendSlice: trendOf(mine),
-              pctOfTotal: share(mine.length),
-              channels: { ...(sms > 0 ? { sms } : {}), ...(email > 0 ? { email } : {}) },
-            };
-          }),
-          usageSummary: { topTemplates: ranked.map(({ templateId, mine }) => ({ templateId, count: mine.length })), topUsers: users },
-          meta: { generatedAt: expect.any(String), cache: { hit: false }, version: 1 },
-        });
-      }
-    }),
+            trend: trendOf(found),
+            channelTrend: [...buckets].map((bucketStart) => ({
+              bucketStart,
+              sms: of('sms').filter(({ day }) => bucketOf(day) === bucketStart).length,
+              email: of('email').filter(({ day }) => bucketOf(day) === bucketStart).length,
+            })),
+            templates: ranked.map(({ templateId, index, mine }) => {
+              const [sms, email] = [of('sms', mine).length, of('email', mine).length];
+              return {
+                templateId,
+                name: `Template ${index}`,
+                channel: sms === 0 ? 'email' : email === 0 ? 'sms' : 'mixed',
+                totalCount: mine.length,
+                uniqueUsers: unique(mine.map(({ user }) => user)),
+                uniqueCustomers: unique(mine.map(customerOf)),
+                lastUsedAt: new Date(Math.max(...mine.map(({ at }) => at))).toISOString(),
+                firstUsedAt: new Date(Math.min(...mine.map(({ at }) => at))).toISOString(),
+                trendSlice: trendOf(mine),
+                pctOfTotal: share(mine.length),
+                channels: { ...(sms > 0 ? { sms } : {}), ...(email > 0 ? { email } : {}) },
+              };
+            }),
+            usageSummary: { topTemplates: ranked.map(({ templateId, mine }) => ({ templateId, count: mine.length })), topUsers: users },
+            meta: { generatedAt: expect.any(String), cache: { hit: false }, version: 1 },
+          });
+        }
+      },
+    ),
     { numRuns: 6, endOnFailure: true },
   );
 });
