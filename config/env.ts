@@ -170,7 +170,12 @@ export const environmentSchema = z.object({
     .optional()
     .meta({ kind: 'true/false' })
     .describe('JSON log lines on the console; default on in production'),
-  LOG_DIR: z.string().optional().describe('Folder of log files; unset = console only'),
+  LOG_DIR: z.string().optional().describe('Folder of the log file `autoshop.log`; unset = console only'),
+  LOG_CONSOLE: flag(true).describe('Log to the console as well when there is a LOG_DIR; errors always go there'),
+  LOG_MAX_MB: count(100).describe(
+    'Size at which the log file is renamed and a new one begun; 0 = never (somebody else rotates: then USR2)',
+  ),
+  LOG_KEEP: count(5, 1).describe('Renamed log files that are kept'),
   LOG_SLOW_REQUEST_MS: count(1000).describe('Requests slower than this are logged as slow'),
   LOG_SLOW_QUERY_MS: count(100).describe('Statements slower than this are logged, without literals'),
   PERFORMANCE_MONITORING: flag(true).describe('Collect request and query metrics'),

@@ -187,6 +187,8 @@ function contradictions(config: Config, raw: Record<string, string>): Fault[] {
     });
   for (const name of ['JWT_SECRET', 'JWT_SECRET_PREVIOUS'])
     if (raw[name] && Buffer.byteLength(raw[name]) < 32) faults.push({ variable: name, problem: 'is shorter than 32 bytes' });
+  if (!config.LOG_CONSOLE && !config.LOG_DIR)
+    faults.push({ variable: 'LOG_CONSOLE', problem: 'is off, but there is no LOG_DIR: nothing would be logged' });
   if (config.STATIC_DIR && !existsSync(join(config.STATIC_DIR, 'index.html')))
     faults.push({ variable: 'STATIC_DIR', problem: `must be a folder with an index.html, not "${config.STATIC_DIR}"` });
   if (config.DATABASE_URL?.startsWith('sqlite:') && config.WORKERS > 1)

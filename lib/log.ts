@@ -3,8 +3,8 @@
  * `LOG_DIR`, to a file. `error` means a person must act; `warn` means it healed itself; `info` is lifecycle and requests.
  * Every line of a request carries its id, tenant and actor. Secrets are removed by key and by pattern, here and nowhere else.
  */
-import { closeSync, openSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { createLogger, format, type Logger, transports } from 'winston';
 import Transport from 'winston-transport';
 import { config } from '../config';
@@ -70,17 +70,30 @@ const readable = format.printf(({ at, level, message, pid, ...fields }) => {
 
 const MESSAGE = Symbol.for('message');
 
-/** Appends whole lines with one write to a file opened O_APPEND, so lines of several workers never tear and a killed worker's last words survive. */
+/** A full disk would fill the console with one complaint a line. */
+const COMPLAINT_GAP_MS = 60_000;
+
+/**
+ * Appends whole lines with one write to a file opened O_APPEND, so lines of several workers never tear and a killed worker's last
+ * words survive. A line that cannot be written (disk full) is counted and named on stderr; logging never fails a request.
+ */
 class AppendTransport extends Transport {
   readonly #path: string;
   #fd: number;
+  #lost = 0;
+  #complainedAt = Number.NEGATIVE_INFINITY;
   constructor(path: string) {
     super();
     this.#path = path;
+    mkdirSync(dirname(path), { recursive: true });
     this.#fd = openSync(path, 'a');
   }
   override log(info: Record<symbol, string>, done: () => void): void {
-    writeSync(this.#fd, `${info[MESSAGE]}\n`);
+    try {
+      writeSync(this.#fd, `${info[MESSAGE]}\n`);
+    } catch (error) {
+      this.#complain(error as Error);
+    }
     done();
   }
   /** After the primary renamed the file: go on in a new one of the same name. */
@@ -89,9 +102,19 @@ class AppendTransport extends Transport {
     this.#fd = openSync(this.#path, 'a');
     closeSync(renamed);
   }
+  #complain({ message }: Error): void {
+    this.#lost += 1;
+    if (performance.now() - this.#complainedAt < COMPLAINT_GAP_MS) return;
+    this.#complainedAt = performance.now();
+    process.stderr.write(
+      `${JSON.stringify({ level: 'error', message: 'log lines cannot be written', pid: process.pid, lost: this.#lost, problem: message })}\n`,
+    );
+  }
 }
 
-const fileTransport = config.LOG_DIR ? new AppendTransport(join(config.LOG_DIR, 'autoshop.log')) : undefined;
+/** Undefined without LOG_DIR. */
+export const logFile = config.LOG_DIR ? join(config.LOG_DIR, 'autoshop.log') : undefined;
+const fileTransport = logFile ? new AppendTransport(logFile) : undefined;
 if (fileTransport) fileTransport.format = format.json();
 
 export const log: Logger = createLogger({
@@ -99,6 +122,8 @@ export const log: Logger = createLogger({
   format: enrich(),
   transports: [
     new transports.Console({
+      // A start that fails must be seen where it was started, whatever goes into files.
+      ...(config.LOG_CONSOLE ? {} : { level: 'error' }),
       format: config.STRUCTURED_LOGGING ? format.json() : readable,
       stderrLevels: ['error', 'warn', 'info', 'debug'],
     }),
@@ -106,4 +131,5 @@ export const log: Logger = createLogger({
   ],
 });
 
+/** @throws the file system's error; the log goes on in the file as it was */
 export const reopenLogs = (): void => fileTransport?.reopen();

@@ -10,7 +10,7 @@ import { hostname } from 'node:os';
 import { config } from '../../config';
 import { childEnvironment } from '../../config/child-environment';
 import type { ClusterFacts } from '../../lib/cluster-ports';
-import { log, reopenLogs } from '../../lib/log';
+import { log } from '../../lib/log';
 import { OpsDocuments, type OpsListener, openOpsListener } from '../ops/listener';
 import { PrimaryLoad } from '../ops/primary-load';
 import { Recent } from '../ops/recent';
@@ -21,6 +21,7 @@ import { bannerLine, demoAccounts, humanBlock } from './banner';
 import { Books } from './books';
 import { addressFailure, BootFailure } from './boot';
 import { EXIT, type ExitCode, exitCodeOf } from './exit-codes';
+import { LogRotation } from './log-rotation';
 import { Preparation } from './preparation';
 import { regiveAfterDeath } from './regive';
 import { listenForSignals } from './signals';
@@ -58,6 +59,7 @@ export class Primary {
   readonly #supervisor: Supervisor;
   readonly #switchboard: Switchboard;
   readonly #documents: OpsDocuments;
+  readonly #logs = new LogRotation(() => [...this.#supervisor.children, ...(this.#supervisor.standby ? [this.#supervisor.standby] : [])]);
   readonly #startedAt = new Date();
   readonly #timers: NodeJS.Timeout[] = [];
   #ops: OpsListener | null = null;
@@ -185,6 +187,7 @@ export class Primary {
   #second(): void {
     this.#load.tick(this.#books.cpuSeconds(this.#supervisor.children));
     this.#windows.tick();
+    this.#logs.tick(performance.now());
     this.#switchboard.sweep();
     this.#broadcastFacts();
   }
@@ -262,11 +265,8 @@ export class Primary {
 
   /** The state for a person who reads the log, and new log files after a rotation. */
   #dump(): void {
-    reopenLogs();
-    for (const child of this.#supervisor.children) {
-      child.send({ type: 'reopen-logs' });
-      child.send({ type: 'dump' });
-    }
+    this.#logs.reopen();
+    for (const child of this.#supervisor.children) child.send({ type: 'dump' });
     log.info('state dump', { ...stateDump(this.#supervisor), facts: this.#facts });
   }
 
