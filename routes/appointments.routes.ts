@@ -27,7 +27,7 @@ import { updateAppointment } from '../services/appointment-edit.service';
 import { checkIn, checkOut, moveAppointment, quickStatus } from '../services/appointment-status.service';
 import { appointmentDrawer, deleteAppointment, listAppointments, listToday } from '../services/appointments.service';
 import { readBoard } from '../services/board.service';
-import { type Endpoint, endpoint, JsonText, Reply, type RequestFacts, STAFF_ALL, STAFF_WRITE } from './endpoint';
+import { type Endpoint, endpoint, JsonText, Reply, type RequestFacts, STAFF_ALL, STAFF_READ, STAFF_WRITE } from './endpoint';
 
 const tag = 'Appointments';
 const forbidden = { message: 'Insufficient permissions. Required role: Advisor' };
@@ -295,7 +295,7 @@ export const appointmentsEndpoints: readonly Endpoint[] = [
     id: 'listTodaysAppointments',
     summary: 'The appointments of the shop’s current day',
     tag,
-    allow: STAFF_ALL,
+    allow: STAFF_READ,
     forbidden,
     reply: [200, AppointmentList],
     queries: 1,

@@ -30,6 +30,8 @@ import { type Endpoint, endpoint, JsonText, Reply, STAFF_READ, StreamReply } fro
 const tag = 'Invoices';
 /** Reading: the front office, and customers their own. */
 const READERS = [...STAFF_READ, 'Customer'] as const;
+/** What somebody without a desk in the office reads. */
+const forbidden = { message: 'Insufficient permissions. Required role: Advisor' };
 /** Undoing what was booked. */
 const BOOKKEEPERS = ['Owner', 'Accountant'] as const;
 
@@ -117,6 +119,7 @@ export const invoicesEndpoints: readonly Endpoint[] = [
     summary: 'Make the invoice of a completed appointment',
     tag,
     allow: STAFF_READ,
+    forbidden,
     idempotent: true,
     params: ById,
     reply: [201, InvoiceCreated],
@@ -130,6 +133,7 @@ export const invoicesEndpoints: readonly Endpoint[] = [
     summary: 'Invoices, newest first',
     tag,
     allow: STAFF_READ,
+    forbidden,
     query: ListInvoices,
     reply: [200, InvoicePage],
     queries: 1,
@@ -142,6 +146,7 @@ export const invoicesEndpoints: readonly Endpoint[] = [
     summary: 'Invoices, newest first; customers see their own without drafts',
     tag,
     allow: READERS,
+    forbidden,
     query: ListInvoices,
     reply: [200, InvoicePage],
     queries: 1,
@@ -154,6 +159,7 @@ export const invoicesEndpoints: readonly Endpoint[] = [
     summary: 'Make the invoice of a completed appointment named in the body',
     tag,
     allow: STAFF_READ,
+    forbidden,
     idempotent: true,
     body: CreateInvoice,
     reply: [201, InvoiceCreated],
@@ -167,6 +173,7 @@ export const invoicesEndpoints: readonly Endpoint[] = [
     summary: 'An invoice with its lines and payments',
     tag,
     allow: STAFF_READ,
+    forbidden,
     params: ByInvoice,
     reply: [200, InvoiceDetail],
     errors: [404],
@@ -180,6 +187,7 @@ export const invoicesEndpoints: readonly Endpoint[] = [
     summary: 'An invoice with its lines and payments; customers their own',
     tag,
     allow: READERS,
+    forbidden,
     params: ByInvoice,
     reply: [200, InvoiceDetail],
     errors: [404],
@@ -194,6 +202,7 @@ export const invoicesEndpoints: readonly Endpoint[] = [
       summary,
       tag,
       allow,
+      forbidden,
       params: ByInvoice,
       reply: [200],
       errors: [404],
@@ -208,6 +217,7 @@ export const invoicesEndpoints: readonly Endpoint[] = [
     summary: 'Record a payment',
     tag,
     allow: STAFF_READ,
+    forbidden,
     idempotent: true,
     params: ByInvoice,
     body: RecordPayment,
@@ -252,6 +262,7 @@ export const invoicesEndpoints: readonly Endpoint[] = [
     summary: 'Void an invoice that is not paid; payments on it become credit of the customer',
     tag,
     allow: STAFF_READ,
+    forbidden,
     idempotent: true,
     params: ByInvoice,
     body: VoidReason,
@@ -266,6 +277,7 @@ export const invoicesEndpoints: readonly Endpoint[] = [
     summary: 'Add the services of a package at the price of the package',
     tag,
     allow: STAFF_READ,
+    forbidden,
     idempotent: true,
     params: ByInvoice,
     body: AddPackage,
@@ -282,6 +294,7 @@ export const invoicesEndpoints: readonly Endpoint[] = [
     summary: 'Mail the receipt or estimate; a draft becomes a sent invoice',
     tag,
     allow: STAFF_READ,
+    forbidden,
     idempotent: true,
     params: ByInvoice,
     body: SendInvoice,

@@ -111,7 +111,13 @@ const hours = number.pipe(z.number().min(0, 'must_not_be_negative').max(MAX_HOUR
 const words = z
   .array(z.string().trim().min(1, 'required').max(MAX_WORDS, 'too_long').transform(foldHyphens), 'must_be_a_list')
   .max(MAX_WORDS, 'too_many');
-const text = (max: number) => z.string().trim().min(1, 'required').max(max, 'too_long');
+/** null says nothing, as absence does. */
+const text = (max: number) =>
+  z
+    .string({ error: (issue) => ((issue.input ?? null) === null ? 'required' : undefined) })
+    .trim()
+    .min(1, 'required')
+    .max(max, 'too_long');
 
 const PackageChildren = z
   .array(z.object({ child_id: text(100), quantity: z.int('must_be_a_whole_number').min(1, 'too_small').max(1000, 'too_large').default(1) }))

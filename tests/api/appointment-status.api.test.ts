@@ -280,7 +280,7 @@ describe('POST /api/appointments/:id/check-in and check-out', () => {
 
 test('GET /api/admin/appointments/today › the shop’s day', async () => {
   const shop = await createTenant({ timeZone: 'Pacific/Auckland' });
-  const reader = await actAs(app, await createStaff({ tenant: shop, role: 'Technician' }));
+  const reader = await actAs(app, await createStaff({ tenant: shop, role: 'Accountant' }));
   const now = new Date();
   const today = await createAppointment({ tenant: shop, start: now });
   await createAppointment({ tenant: shop, start: new Date(now.getTime() - 25 * 3_600_000) });

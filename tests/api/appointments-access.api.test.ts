@@ -64,6 +64,7 @@ interface Call {
 }
 const STAFF: readonly Caller[] = ['Owner', 'Advisor', 'Accountant', 'Technician'];
 const DESK: readonly Caller[] = ['Owner', 'Advisor'];
+const OFFICE: readonly Caller[] = ['Owner', 'Advisor', 'Accountant'];
 const SHOP: readonly Caller[] = ['Owner', 'Advisor', 'Technician'];
 const start_ts = '2031-01-01T10:00:00Z';
 
@@ -122,7 +123,7 @@ const CALLS: readonly Call[] = [
     may: DESK,
     byId: true,
   },
-  { name: 'GET today', send: (a) => a.get('/api/admin/appointments/today'), ok: 200, may: STAFF },
+  { name: 'GET today', send: (a) => a.get('/api/admin/appointments/today'), ok: 200, may: OFFICE },
   {
     name: 'DELETE /api/appointments/:id',
     send: (a, t) => a.delete(`/api/appointments/${t.appointment.id}`),
@@ -209,6 +210,23 @@ describe.each(CALLS)('$name', ({ send, ok, may, byId }) => {
       expect([status, body.error.code]).toEqual([404, 'not_found']);
       expect(await admin('SELECT * FROM appointments WHERE id = $1', [wanted.appointment.id])).toEqual(before);
     });
+});
+
+test.each([
+  ['get', '/api/appointments/abc', 'Appointment not found'],
+  ['patch', '/api/admin/appointments/1.5', 'Appointment not found'],
+  ['put', '/api/appointments/0', 'Appointment not found'],
+  ['delete', '/api/admin/appointments/abc', 'Appointment not found'],
+  ['post', '/api/appointments/None/start', 'Appointment not found'],
+  ['post', '/api/appointments/abc/check-in', 'Appointment not found'],
+  ['get', '/api/appointments/abc/services', 'Appointment not found'],
+  ['delete', '/api/appointments/abc/services/x', 'Appointment not found'],
+  ['get', '/api/appointments/abc/messages', 'Appointment not found'],
+  ['get', '/api/admin/customers/abc', 'Customer not found'],
+  ['get', '/api/admin/vehicles/abc', 'Vehicle not found'],
+] as const)('%s %s › no id at all reads as an absent one: 404 %s', async (verb, path, message) => {
+  const { status, body } = await agents.Owner[verb](path);
+  expect([status, body.error]).toEqual([404, { code: 'not_found', message }]);
 });
 
 test('another shop’s lists and board › show nothing of this one', async () => {

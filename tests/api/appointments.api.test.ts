@@ -204,6 +204,8 @@ describe('POST /api/admin/appointments', () => {
     const [first, second] = [await send(), await send()];
     expect([first.status, second.status, second.body.id]).toEqual([201, 201, first.body.id]);
     expect(second.headers['x-idempotency-status']).toBe('replayed');
+    const nobody = await app.agent().post('/api/appointments').set('Idempotency-Key', `key-${start_ts}`).send({ start_ts });
+    expect([nobody.status, nobody.body.data]).toEqual([401, null]);
   });
 });
 
@@ -249,7 +251,7 @@ describe('GET /api/admin/appointments/:id and GET /api/appointments/:id', () => 
 
   test.each(['None', 'seed-appt-1', '0', '999999999', '1.5', '99999999999999999999'])('id %s › 404', async (id) => {
     const { status, body } = await advisor.get(`/api/appointments/${id}`);
-    expect([status, body.error.code]).toEqual([404, 'not_found']);
+    expect([status, body.error.code, body.message]).toEqual([404, 'not_found', 'Appointment not found']);
   });
 
   test.each([1, 20, 500])('%i lines and cars › one statement', async (count) => {

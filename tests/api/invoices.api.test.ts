@@ -163,7 +163,7 @@ describe('POST /api/admin/appointments/:id/invoice', () => {
     const gone = await completed([100], { columns: { deleted_at: new Date() } });
     for (const id of [String(gone.id), '999999999', 'abc']) {
       const { status, body } = await advisor.post(`/api/admin/appointments/${id}/invoice`);
-      expect([status, body.error.code]).toEqual([404, 'not_found']);
+      expect([status, body.error.code, body.message]).toEqual([404, 'not_found', 'Appointment not found']);
     }
   });
 

@@ -216,6 +216,7 @@ describe('writing', () => {
     ['not an object', [], 'invalid_json', undefined],
     ['no category', { name: 'X' }, 'missing_fields', 'category'],
     ['a blank name', { name: '  ', category: 'HVAC' }, 'missing_fields', 'name'],
+    ['a name of null', { name: null, category: 'HVAC' }, 'missing_fields', 'name'],
     ['a name of 201', { name: 'x'.repeat(201), category: 'HVAC' }, 'validation_failed', 'name'],
     ['skill 6', { name: 'X', category: 'HVAC', skill_level: 6 }, 'invalid_skill_level', 'skill_level'],
     ['skill 1.5', { name: 'X', category: 'HVAC', skill_level: 1.5 }, 'invalid_skill_level', 'skill_level'],

@@ -220,15 +220,24 @@ test('these endpoints repeat their payload at the root, and no other', () => {
   expect(Object.fromEntries(endpoints.flatMap(({ id, mirror }) => (mirror === undefined ? [] : [[id, mirror]])))).toEqual(MIRRORED);
 });
 
-test.each(['/api/nothing', '/api/admin/nothing/at/all', '/api/customers/1/nothing', '/nothing', '/api/debug/routes'])(
-  '%s › 404 in JSON, also for nobody',
-  async (path) => {
-    for (const verb of VERBS) {
-      const { status, body } = await app.agent()[verb](path);
-      expect([status, body.error]).toEqual([404, { code: 'not_found', message: 'Not found' }]);
-    }
-  },
-);
+test.each([
+  '/api/nothing',
+  '/api/admin/nothing/at/all',
+  '/api/customers/1/nothing',
+  '/nothing',
+  '/api/debug/routes',
+  '/api/v1/test',
+  '/admin/appointments',
+  '/admin/appointments/board',
+  '/admin/dashboard/stats',
+  '/appointments/1',
+  '/admin/invoices/1/estimate.pdf',
+])('%s › 404 in JSON, also for nobody', async (path) => {
+  for (const verb of VERBS) {
+    const { status, body } = await app.agent()[verb](path);
+    expect([status, body.error]).toEqual([404, { code: 'not_found', message: 'Not found' }]);
+  }
+});
 
 test.each(rows(served.filter(({ endpoint, path }) => endpoint.method === 'get' && !path.includes(':'))))(
   '%s › HEAD › as GET, without a body',
