@@ -62,7 +62,7 @@ describe.each([
 ])('%s, %s', (timeZone, day, midnight, hours) => {
   const begin = new Date(midnight);
   const end = new Date(begin.getTime() + hours * HOUR_MS);
-  const before = (at: Date): Date => new Date(at.getTime() - SECOND_MS);
+  const justBefore = (at: Date): Date => new Date(at.getTime() - SECOND_MS);
   const shift = (days: number): string => new Date(Date.parse(day) + days * 24 * HOUR_MS).toISOString().slice(0, 10);
   const three = [
     [shift(-1), 1],
@@ -75,7 +75,7 @@ describe.each([
   beforeAll(async () => {
     const tenant = await createTenant({ timeZone });
     owner = await actAs(app, await createStaff({ tenant, role: 'Owner' }));
-    for (const at of [before(begin), begin, before(end), end]) await happen(tenant, at);
+    for (const at of [justBefore(begin), begin, justBefore(end), end]) await happen(tenant, at);
     restore = clock.override(() => new Date(end.getTime() + 30 * HOUR_MS));
   });
   afterAll(() => restore());
