@@ -220,6 +220,63 @@ test('these endpoints repeat their payload at the root, and no other', () => {
   expect(Object.fromEntries(endpoints.flatMap(({ id, mirror }) => (mirror === undefined ? [] : [[id, mirror]])))).toEqual(MIRRORED);
 });
 
+/** Of these an unchanged answer is a 304, and a write tells the tag of what it made; everything else is never kept. */
+const REVALIDATED = [
+  'getCustomer',
+  'updateCustomer',
+  'getCustomerProfile',
+  'getVehicle',
+  'updateVehicle',
+  'getVehicleProfile',
+  'readBoard',
+  'updateAppointment',
+  'putAppointment',
+  'listServiceOperations',
+  'listServicePackages',
+];
+
+test('these answers carry an ETag and may be asked for again, and no other', () => {
+  expect(
+    endpoints
+      .filter(({ revalidate }) => revalidate)
+      .map(({ id }) => id)
+      .sort(),
+  ).toEqual([...REVALIDATED].sort());
+});
+
+/** What creates, or moves money or ownership: done once, however often it is sent. */
+const ONCE = [
+  'createOwnVehicle',
+  'createCustomer',
+  'createCustomerNote',
+  'createVehicle',
+  'transferVehicles',
+  'transferVehicle',
+  'createRoleVehicle',
+  'createAdminAppointment',
+  'createAppointment',
+  'createServiceOperation',
+  'addServiceLine',
+  'invoiceAppointment',
+  'createInvoice',
+  'recordPayment',
+  'voidPayment',
+  'refundPayment',
+  'voidInvoice',
+  'addInvoicePackage',
+  'sendInvoice',
+  'sendMessage',
+];
+
+test('these requests honour an Idempotency-Key, and no other', () => {
+  expect(
+    endpoints
+      .filter(({ idempotent }) => idempotent)
+      .map(({ id }) => id)
+      .sort(),
+  ).toEqual([...ONCE].sort());
+});
+
 test.each([
   '/api/nothing',
   '/api/admin/nothing/at/all',
