@@ -1,5 +1,5 @@
-/** Who may undo money, where the shop decides it; pure. Which roles reach an endpoint at all is declared with the endpoint. */
+/** Who may undo an invoice or a payment, where the shop decides it; pure. Which roles reach an endpoint at all is declared with the endpoint. */
 import type { Actor } from '../lib/context';
 
-export const canVoidInvoice = ({ role }: Actor, { advisorCanVoid }: { advisorCanVoid: boolean }): boolean =>
+export const canVoid = ({ role }: Actor, { advisorCanVoid }: { advisorCanVoid: boolean }): boolean =>
   role === 'Owner' || role === 'Accountant' || (role === 'Advisor' && advisorCanVoid);

@@ -27,7 +27,7 @@ import { lockAppointment } from './appointment-status.service';
 import { recordAudit } from './audit.service';
 import { findInvoice, INVOICE_MISSING, lockInvoice, readInvoice, settle } from './invoice-locks.service';
 import { takeInvoiceNumber } from './invoice-numbers.service';
-import { canVoidInvoice } from './invoices.policy';
+import { canVoid } from './invoices.policy';
 import { insertPayment } from './payment-rows.service';
 import { tenantSettings } from './tenant-settings.service';
 
@@ -228,7 +228,7 @@ async function addLines(invoice: Invoice, drafts: readonly LineDraft[], group: P
 export function voidInvoice(key: InvoiceKey, reason: string | null): Promise<InvoiceVoided> {
   return inTransaction(async () => {
     const ids = await findInvoice(key);
-    if (!canVoidInvoice(context().actor, await tenantSettings())) throw new Forbidden('Insufficient permissions');
+    if (!canVoid(context().actor, await tenantSettings())) throw new Forbidden('Insufficient permissions');
     const invoice = await lockInvoice(ids);
     const previous = invoice.status;
     const now = clock.now();

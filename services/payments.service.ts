@@ -6,13 +6,15 @@ import { clock } from '../lib/clock';
 import { context, tenant } from '../lib/context';
 import { addDays, dayOf, isDay, startOfDay } from '../lib/days';
 import { inTransaction, query } from '../lib/db';
-import { BadRequest, Conflict, NotFound, ValidationFailed } from '../lib/errors';
+import { BadRequest, Conflict, Forbidden, NotFound, ValidationFailed } from '../lib/errors';
 import type { Invoice } from '../models/invoices.model';
 import { FIND_PAYMENT, VOID_PAYMENT } from '../models/payments.queries';
 import type { InvoiceKey, Payment, PaymentRecorded, RecordPayment, RefundPayment } from '../schemas/invoices.schema';
 import { recordAudit } from './audit.service';
 import { findInvoice, lockInvoice, readInvoice, settle, sumsOf } from './invoice-locks.service';
+import { canVoid } from './invoices.policy';
 import { insertPayment } from './payment-rows.service';
+import { tenantSettings } from './tenant-settings.service';
 
 const PAYMENT_MISSING = 'Payment not found';
 
@@ -53,6 +55,7 @@ export function voidPayment(key: InvoiceKey, paymentId: string, reason: string |
   return inTransaction(async () => {
     const ids = await findInvoice(key);
     if (paymentId === '') throw new NotFound(PAYMENT_MISSING);
+    if (!canVoid(context().actor, await tenantSettings())) throw new Forbidden('Insufficient permissions');
     const invoice = await lockInvoice(ids);
     const { id: tenantId } = tenant();
     const [found] = await query<{ amountCents: number; voidedAt: Date | null }>(FIND_PAYMENT, [tenantId, invoice.id, paymentId]);
