@@ -93,6 +93,8 @@ export const environmentSchema = z.object({
   MAX_REQUESTS_JITTER: count(100).describe('Random addition to MAX_REQUESTS, so workers do not recycle together'),
   WORKER_STANDBY: flag(true).describe('Keep one loaded worker in reserve, so that a dead one is replaced at once; costs its memory'),
   WORKER_MAX_RSS_MB: count(0).describe('Resident memory above which a worker is recycled; 0 = never'),
+  WORKER_MAX_AGE: seconds(0).describe('Age at which a worker is recycled, plus a random tenth; 0 = never'),
+  ROLL_CANARY: seconds(10).describe('Time the first new worker of a rolling restart must live before an old one is told to go'),
   GRACEFUL_TIMEOUT: seconds(30, 1).describe('Time for a stopping worker to finish its requests'),
   PRESTOP_DELAY: seconds(0).describe('Time a stopping instance still serves after reporting not-ready'),
   KEEP_ALIVE_TIMEOUT: seconds(5, 1).describe('Idle time after which a keep-alive connection is closed'),

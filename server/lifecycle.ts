@@ -10,6 +10,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { Server as NetServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { log } from '../lib/log';
+import { endLongLived } from '../lib/long-lived';
 
 interface Flight {
   readonly startedAt: number;
@@ -57,6 +58,7 @@ export class Lifecycle {
   readonly #connections = new Map<Socket, Connection>();
   readonly #closers: Closer[] = [];
   #servers: Server[] = [];
+  #whenFinished: (finished: number) => void = () => undefined;
   #draining = false;
   #started = 0;
   #finished = 0;
@@ -81,6 +83,11 @@ export class Lifecycle {
   /** Requests whose answer has ended, in whatever way. */
   get finished(): number {
     return this.#finished;
+  }
+
+  /** `tell` is called after each answer that has ended, with their number so far. One listener. */
+  onFinished(tell: (finished: number) => void): void {
+    this.#whenFinished = tell;
   }
 
   get started(): number {
@@ -183,15 +190,18 @@ export class Lifecycle {
     response.once('close', () => {
       this.#flights.delete(response);
       this.#finished += 1;
-      if (!connection) return;
-      connection.active -= 1;
-      connection.bytesWhenIdle = socket.bytesRead;
-      connection.idleSince = performance.now();
+      if (connection) {
+        connection.active -= 1;
+        connection.bytesWhenIdle = socket.bytesRead;
+        connection.idleSince = performance.now();
+      }
+      this.#whenFinished(this.#finished);
     });
   }
 
   #announceEnd(): void {
     this.#draining = true;
+    endLongLived();
     for (const response of this.#flights.keys()) if (!response.headersSent) response.shouldKeepAlive = false;
   }
 

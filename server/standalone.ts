@@ -11,7 +11,7 @@ import { createApp } from './http/app';
 import { installClusterServices } from './worker';
 
 export async function serveAlone(): Promise<void> {
-  const share = { poolMin: config.DB_POOL_MIN, poolMax: config.DB_POOL_MAX, slot: 1 };
+  const share = { poolMin: config.DB_POOL_MIN, poolMax: config.DB_POOL_MAX, slot: 1, requestLimit: 0 };
   const link = connectToPrimary({ standalone: true, share });
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void leaveAlone(link));
   await runWorker({ createListener: () => createApp(), install: installClusterServices, link });

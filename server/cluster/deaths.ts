@@ -28,6 +28,15 @@ export function whyNotReady(worker: WorkerHandle, { code, signal }: End): string
   return meaningOf(code) ?? `a worker ended with ${signal ?? `code ${code}`}`;
 }
 
+/** Frames of a stack, and what node prints around an error that nobody caught. */
+const AROUND_AN_ERROR = /^(\s|Node\.js v|[\]}^]|\/\S+:\d+$)/;
+
+/** The line in which a dead process says most clearly what killed it; null when it said nothing. */
+export function tellingLine(lines: readonly string[]): string | null {
+  const error = lines.findLast((line) => /^(Uncaught )?\w*Error\b.*: /.test(line));
+  return error ?? lines.findLast((line) => !AROUND_AN_ERROR.test(line)) ?? null;
+}
+
 export class DeathBooks {
   readonly #bySlot = new Map<number, LastExit>();
   readonly #restarts = new Map<DeathReason, number>();

@@ -28,6 +28,8 @@ export interface Grant {
   poolMin: number;
   poolMax: number;
   slot: number;
+  /** Answers after which the primary is told `limitReached`; 0 = none. */
+  requestLimit: number;
 }
 
 export interface Drain {
@@ -52,6 +54,10 @@ export interface PrimaryLink {
   onResize(handler: (share: { poolMin: number; poolMax: number }) => void): void;
   /** The pool is no larger than the share that {@link onResize} named. */
   resized(max: number): void;
+  /** The primary allows this process to leave with its last request, or takes that back. */
+  onLimitLeave(handler: (allowed: boolean) => void): void;
+  /** The last request is answered. `leaving`: and this process goes now. */
+  limitReached(answered: number, leaving: boolean): void;
   /** Sends the last report and snapshot; resolves when the primary has them. */
   final(): Promise<void>;
 }
@@ -80,7 +86,7 @@ class LocalLink implements PrimaryLink {
   readonly ops = null;
   readonly #share: Grant;
 
-  constructor(share: Grant = { poolMin: config.DB_POOL_MIN, poolMax: config.DB_POOL_MAX, slot: 1 }) {
+  constructor(share: Grant = { poolMin: config.DB_POOL_MIN, poolMax: config.DB_POOL_MAX, slot: 1, requestLimit: 0 }) {
     this.#share = share;
   }
 
@@ -98,6 +104,8 @@ class LocalLink implements PrimaryLink {
   onDrain(): void {}
   onResize(): void {}
   resized(): void {}
+  onLimitLeave(): void {}
+  limitReached(): void {}
   async final(): Promise<void> {}
 }
 
@@ -118,6 +126,7 @@ class IpcLink implements PrimaryLink {
   #drain: ((drain: Drain) => void) | undefined;
   #earlyDrain: Drain | undefined;
   #resize: ((share: { poolMin: number; poolMax: number }) => void) | undefined;
+  #limitLeave: ((allowed: boolean) => void) | undefined;
   #finalAck: (() => void) | undefined;
   #reporting: NodeJS.Timeout | undefined;
 
@@ -184,6 +193,14 @@ class IpcLink implements PrimaryLink {
     this.#resize = handler;
   }
 
+  onLimitLeave(handler: (allowed: boolean) => void): void {
+    this.#limitLeave = handler;
+  }
+
+  limitReached(answered: number, leaving: boolean): void {
+    this.#send({ type: 'limit-reached', answered, leaving });
+  }
+
   resized(max: number): void {
     this.#send({ type: 'resized', max });
   }
@@ -239,7 +256,10 @@ class IpcLink implements PrimaryLink {
   #receive(message: ToChild): void {
     switch (message.type) {
       case 'grant':
-        this.#grant?.({ poolMin: message.poolMin, poolMax: message.poolMax, slot: message.slot });
+        this.#grant?.(message);
+        break;
+      case 'limit-leave':
+        this.#limitLeave?.(message.allowed);
         break;
       case 'resize':
         this.#resize?.(message);

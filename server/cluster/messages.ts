@@ -88,7 +88,7 @@ export interface Report {
   recent: RecentEntries;
 }
 
-export type DrainReason = 'stop' | 'max_requests' | 'max_rss' | 'roll' | 'scale' | 'manual';
+export type DrainReason = 'stop' | 'max_requests' | 'max_rss' | 'max_age' | 'roll' | 'scale' | 'manual';
 
 export type FromChild =
   | { type: 'hello'; pid: number; version: string }
@@ -97,6 +97,8 @@ export type FromChild =
   | { type: 'final'; report: Report; metrics: MetricSnapshot[] }
   | { type: 'failed'; code: number; message: string }
   | { type: 'crashing'; message: string; requestId: string | null }
+  /** It has answered its last request. `leaving`: it goes now, since it was allowed to. */
+  | { type: 'limit-reached'; answered: number; leaving: boolean }
   | { type: 'resized'; max: number }
   | { type: 'limit-take'; call: number; key: string; limit: number; windowMs: number; cost: number; want: number }
   | { type: 'limit-reset'; call: number; key: string }
@@ -105,7 +107,10 @@ export type FromChild =
   | { type: 'ops-get'; call: number; what: 'stats' | 'metrics'; windowSeconds: number; openMetrics: boolean };
 
 export type ToChild =
-  | { type: 'grant'; poolMin: number; poolMax: number; slot: number }
+  /** `requestLimit`: answers after which the worker says `limit-reached`; 0 = none. */
+  | { type: 'grant'; poolMin: number; poolMax: number; slot: number; requestLimit: number }
+  /** The replacement is ready: leave with the last request. Not allowed any more when the replacement has died. */
+  | { type: 'limit-leave'; allowed: boolean }
   | { type: 'resize'; poolMin: number; poolMax: number }
   | { type: 'facts'; facts: ClusterFacts }
   /** `whole`: the service stops, nobody takes over; idle sockets need not wait for a replacement to be found. */

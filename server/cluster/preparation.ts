@@ -16,9 +16,10 @@ interface Embedded {
 }
 
 export class Preparation {
-  readonly #steps = new Steps();
   readonly #scripts: { migrate: string; seed: string };
-  #childEnv: Record<string, string> = {};
+  readonly #steps = new Steps();
+  /** The addresses and how they are shared are the primary's: a rolling restart must not split the service over two of them. */
+  #childEnv: Record<string, string> = { HOST: config.HOST, PORT: String(config.PORT), DISPATCH: config.DISPATCH };
   #embedded: Embedded | null = null;
 
   constructor(scripts: { migrate: string; seed: string }) {
@@ -41,10 +42,18 @@ export class Preparation {
     if (config.embeddedDatabase) await this.#startEmbedded();
     if (!config.JWT_SECRET) this.#makeSecret();
     for (const variable of ineffectiveSettings(config)) log.warn('a setting has no effect in this version', { variable });
-    await this.#steps.run({ what: 'the migration', script: this.#scripts.migrate, env: this.#childEnv });
+    await this.migrate();
     // It prints the passwords of the demo accounts; the banner shows them in development.
     if (config.DB_SEED === 'demo')
       await this.#steps.run({ what: 'the demo seed', script: this.#scripts.seed, args: ['--if-empty'], env: this.#childEnv, secret: true });
+  }
+
+  /**
+   * Loads the configuration as a new worker would, and brings the schema up: in a child, which ends with the telling code when
+   * either fails. @throws BootFailure
+   */
+  migrate(): Promise<void> {
+    return this.#steps.run({ what: 'the migration', script: this.#scripts.migrate, env: this.#childEnv });
   }
 
   /** Ends a step that is under way, and lets none begin. */

@@ -23,6 +23,7 @@ import { addressFailure, BootFailure } from './boot';
 import { EXIT, type ExitCode, exitCodeOf } from './exit-codes';
 import { LogRotation } from './log-rotation';
 import { Preparation } from './preparation';
+import { Refusal } from './refusal';
 import { regiveAfterDeath } from './regive';
 import { listenForSignals } from './signals';
 import { SnapshotStore } from './snapshots';
@@ -152,6 +153,9 @@ export class Primary {
         gracefulTimeoutMs: config.GRACEFUL_TIMEOUT * SECOND_MS,
         maxRequests: config.MAX_REQUESTS,
         maxRequestsJitter: config.MAX_REQUESTS_JITTER,
+        maxAgeMs: config.WORKER_MAX_AGE * SECOND_MS,
+        canaryMs: config.ROLL_CANARY * SECOND_MS,
+        checkBuild: () => this.#preparation.migrate(),
         maxRssBytes: config.WORKER_MAX_RSS_MB * 1024 * 1024,
         ...(recycleGapMs === undefined ? {} : { recycleGapMs }),
         ...(rssReadingMs === undefined ? {} : { rssReadingMs }),
@@ -251,8 +255,12 @@ export class Primary {
   }
 
   #roll(): void {
-    if (!this.#supervisor.roll())
-      log.warn('no rolling restart: one is under way, or the service is not running', { state: this.#supervisor.phase });
+    try {
+      this.#supervisor.roll();
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      log.warn('no rolling restart', { why: error.message });
+    }
   }
 
   #scale(by: number): void {

@@ -1,4 +1,10 @@
-/** Which worker has served enough: by its requests, or by memory over the limit in several readings. One at a time, with a pause. */
+/**
+ * Which worker has served enough: by its requests, by its age, or by memory over the limit in several readings. One at a time,
+ * with a pause in between.
+ *
+ * A replacement takes time to get ready, so for a worker that nears its last request it is brought up before that: the worker
+ * then leaves with exactly this request. Only one that has to wait for another's recycling answers more.
+ */
 import type { DrainReason } from './messages';
 import type { WorkerHandle } from './worker-handle';
 
@@ -6,28 +12,69 @@ export interface RecyclingOptions {
   maxRequests: number;
   maxRequestsJitter: number;
   maxRssBytes: number;
+  /** 0 = never. A random tenth is added. */
+  maxAgeMs: number;
   /** Least time between the starts of two recycles. */
   recycleGapMs: number;
   rssReadingMs: number;
   random: () => number;
 }
 
+export interface Due {
+  worker: WorkerHandle;
+  reason: DrainReason;
+  /** It should be gone already; without it the worker has still something to do. */
+  overdue: boolean;
+}
+
 export const RECYCLE_GAP_MS = 30_000;
 export const RSS_READING_MS = 5_000;
 const RSS_READINGS = 3;
+const AGE_JITTER = 0.1;
+/** Until a start was measured. */
+const FIRST_BOOT_MS = 3_000;
+/** A replacement that is ready too early costs a share of the machine; one that is late, requests over the limit. */
+const BOOT_MARGIN = 2;
+/** The rate is as old as the reports that tell it. */
+const LEAST_LEAD_MS = 1_000;
+
+interface Pace {
+  at: number;
+  count: number;
+  /** Answers in a millisecond, in the last two intervals between reports. */
+  rates: [number, number];
+}
 
 export class Recycling {
   readonly #options: RecyclingOptions;
+  readonly #paces = new WeakMap<WorkerHandle, Pace>();
+  #bootMs = FIRST_BOOT_MS;
   #lastAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: RecyclingOptions) {
     this.#options = options;
   }
 
-  /** Requests after which a new worker is recycled; 0 = never. */
-  drawRequestLimit(): number {
-    const { maxRequests, maxRequestsJitter, random } = this.#options;
-    return maxRequests === 0 ? 0 : maxRequests + Math.floor(random() * (maxRequestsJitter + 1));
+  /** The limits of a new worker, each with its random part; 0 = none. */
+  drawLimits(): { requestLimit: number; maxAgeMs: number } {
+    const { maxRequests, maxRequestsJitter, maxAgeMs, random } = this.#options;
+    return {
+      requestLimit: maxRequests === 0 ? 0 : maxRequests + Math.floor(random() * (maxRequestsJitter + 1)),
+      maxAgeMs: Math.round(maxAgeMs * (1 + AGE_JITTER * random())),
+    };
+  }
+
+  /** A worker was ready so long after it was called for. */
+  onBoot(ms: number): void {
+    this.#bootMs = this.#bootMs === FIRST_BOOT_MS ? ms : (this.#bootMs + ms) / 2;
+  }
+
+  onReport(worker: WorkerHandle, now: number): void {
+    const count = worker.report?.requests_count ?? 0;
+    const last = this.#paces.get(worker);
+    if (last && now <= last.at) return;
+    const rate = last ? Math.max(0, count - last.count) / (now - last.at) : 0;
+    this.#paces.set(worker, { at: now, count, rates: [rate, last?.rates[0] ?? 0] });
   }
 
   /** Reads the memory of those whose last reading is old enough. */
@@ -40,21 +87,30 @@ export class Recycling {
     }
   }
 
-  /** The worker to replace now, or null. Naming one begins the pause. */
-  next(workers: readonly WorkerHandle[], now: number): { worker: WorkerHandle; reason: DrainReason } | null {
+  /** The one that has waited longest for its replacement, or null; nobody within the pause after another. */
+  next(workers: readonly WorkerHandle[], now: number): Due | null {
     if (now - this.#lastAt < this.#options.recycleGapMs) return null;
-    for (const worker of workers) {
-      const reason = this.#reasonFor(worker);
-      if (!reason) continue;
-      this.#lastAt = now;
-      return { worker, reason };
-    }
-    return null;
+    const due = workers.flatMap((worker) => this.#due(worker, now) ?? []);
+    return due.find(({ overdue }) => overdue) ?? due[0] ?? null;
   }
 
-  #reasonFor({ state, report, requestLimit, rss }: WorkerHandle): DrainReason | null {
-    if (state !== 'ready' || !report) return null;
-    if (requestLimit > 0 && report.requests_count >= requestLimit) return 'max_requests';
-    return rss.over >= RSS_READINGS ? 'max_rss' : null;
+  begun(now: number): void {
+    this.#lastAt = now;
+  }
+
+  #due(worker: WorkerHandle, now: number): Due | null {
+    if (worker.state !== 'ready') return null;
+    if (worker.atLimit) return { worker, reason: 'max_requests', overdue: true };
+    if (worker.rss.over >= RSS_READINGS) return { worker, reason: 'max_rss', overdue: true };
+    if (worker.maxAgeMs > 0 && worker.readyAt !== null && now - worker.readyAt >= worker.maxAgeMs)
+      return { worker, reason: 'max_age', overdue: true };
+    return this.#nearsLimit(worker, now) ? { worker, reason: 'max_requests', overdue: false } : null;
+  }
+
+  #nearsLimit(worker: WorkerHandle, now: number): boolean {
+    const pace = this.#paces.get(worker);
+    if (worker.requestLimit === 0 || !pace) return false;
+    const ahead = now - pace.at + Math.max(LEAST_LEAD_MS, this.#bootMs * BOOT_MARGIN);
+    return pace.count + Math.max(...pace.rates) * ahead >= worker.requestLimit;
   }
 }

@@ -19,7 +19,8 @@ export class Respawn {
   /** Nobody had asked for this death. `counts`: it says something about the build, so the breaker hears of it. */
   onDeath({ slot, forkedAt, readyAt }: Pick<WorkerHandle, 'slot' | 'forkedAt' | 'readyAt'>, now: number, counts: boolean): void {
     this.delay(slot, now, readyAt === null ? 0 : now - readyAt);
-    if (counts && this.breaker.onDeath(now, now - forkedAt))
+    // One that was never ready died at birth, however long the birth took on a busy machine.
+    if (counts && this.breaker.onDeath(now, readyAt === null ? 0 : now - forkedAt))
       log.error('breaker open: workers die young; one is tried every 30 s', { deaths: this.breaker.deathsInWindow(now) });
   }
 
@@ -39,5 +40,11 @@ export class Respawn {
     for (const { state, readyAt, slot } of workers)
       if (state === 'ready' && readyAt !== null && this.breaker.onHealthy(now, readyAt))
         log.info('breaker closed: a worker has lived long enough', { slot });
+  }
+
+  /** Every place may be filled at once. */
+  reset(): void {
+    this.breaker.reset();
+    this.#notBefore.clear();
   }
 }

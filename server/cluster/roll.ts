@@ -1,55 +1,135 @@
-/** Where a rolling restart stands: whom it still has to replace, and how it ended. */
-import { log } from '../../lib/log';
-import type { WorkerHandle } from './worker-handle';
+/**
+ * A rolling restart, as a state machine without a clock or processes of its own: idle → checking → canary → rolling → idle.
+ *
+ * Every worker born before the roll is replaced. The first replacement is the canary: its old worker serves on beside it until
+ * it has been ready for the canary time, so a build that dies after some seconds costs no capacity. The later ones follow at
+ * once; but any fresh worker that dies before it is ready, or within the canary time after it, condemns the build.
+ */
+import type { WorkerState } from './worker-state';
+
+export type RollState = 'idle' | 'checking' | 'canary' | 'rolling';
+
+export interface RollEnd {
+  result: 'completed' | 'aborted';
+  /** Why it was aborted, in the words of what failed. */
+  reason: string | null;
+  ms: number;
+}
 
 export interface RollStatus {
   id: number;
-  state: 'idle' | 'rolling';
+  state: RollState;
   done: number;
   total: number;
-  last: { result: 'completed' | 'aborted'; reason: string | null; ms: number } | null;
+  last: RollEnd | null;
 }
 
-export class Roll {
-  #queue: WorkerHandle[] = [];
+export interface Rolled {
+  readonly state: WorkerState;
+  /** When it was forked: what a process loads it loads then. */
+  readonly bornAt: number;
+  readonly readyAt: number | null;
+}
+
+const holds = ({ state }: Rolled): boolean => state !== 'draining' && state !== 'gone';
+
+export class Roll<W extends Rolled> {
+  readonly #canaryMs: number;
+  readonly #fresh = new Set<W>();
+  readonly #waiting: ((end: RollEnd) => void)[] = [];
+  #canary: W | null = null;
+  #condemned = false;
   #startedAt = 0;
   #status: RollStatus = { id: 0, state: 'idle', done: 0, total: 0, last: null };
+
+  constructor(canaryMs: number) {
+    this.#canaryMs = canaryMs;
+  }
 
   get status(): RollStatus {
     return this.#status;
   }
 
   get underWay(): boolean {
-    return this.#status.state === 'rolling';
+    return this.#status.state !== 'idle';
   }
 
-  begin(workers: readonly WorkerHandle[], now: number): void {
-    this.#queue = [...workers];
+  /** `workers`: all that live. @returns the number of this roll */
+  begin(workers: readonly W[], now: number): number {
     this.#startedAt = now;
-    this.#status = { ...this.#status, id: this.#status.id + 1, state: 'rolling', done: 0, total: workers.length };
-    log.info('rolling restart begins', { roll: this.#status.id, workers: workers.length });
+    this.#canary = null;
+    this.#condemned = false;
+    this.#fresh.clear();
+    this.#status = { ...this.#status, id: this.#status.id + 1, state: 'checking', done: 0, total: workers.filter(holds).length };
+    return this.#status.id;
   }
 
-  /** One was replaced. */
-  advance(): void {
-    this.#status = { ...this.#status, done: this.#status.done + 1 };
+  /** What a new worker would load is sound as far as can be seen without one. */
+  checked(): void {
+    if (this.#status.state === 'checking') this.#status = { ...this.#status, state: 'canary' };
   }
 
-  /** The next to replace; those that died meanwhile were replaced by their death. */
-  next(): WorkerHandle | null {
-    for (;;) {
-      const worker = this.#queue.shift();
-      if (!worker || worker.state === 'ready') return worker ?? null;
-      this.advance();
-    }
+  /** The next to replace; null when there is none, or when it is not time yet. Ask only while no replacement is under way. */
+  next(workers: readonly W[], now: number): W | null {
+    const old = this.#old(workers);
+    this.#status = { ...this.#status, done: Math.max(0, this.#status.total - old.length) };
+    if (this.#condemned) return null;
+    if (this.#status.state === 'canary' && this.#canary && !this.#proven(this.#canary, now)) return null;
+    if (this.#status.state !== 'canary' && this.#status.state !== 'rolling') return null;
+    return old.find(({ state }) => state === 'ready') ?? null;
   }
 
-  end(result: 'completed' | 'aborted', reason: string | null, now: number): void {
-    if (!this.underWay) return;
-    const ms = Math.round(now - this.#startedAt);
-    this.#queue = [];
-    this.#status = { ...this.#status, state: 'idle', last: { result, reason, ms } };
-    if (result === 'completed') log.info('rolling restart completed', { roll: this.#status.id, ms });
-    else log.error('rolling restart aborted', { roll: this.#status.id, ms, reason });
+  /** `worker` is on its way to replace one of those. */
+  replacing(worker: W): void {
+    this.#fresh.add(worker);
+    this.#canary ??= worker;
+  }
+
+  /** May the worker that `fresh` replaces be told to go? */
+  mayRelease(fresh: W, now: number): boolean {
+    return !this.#condemned && fresh.state === 'ready' && (this.#status.state === 'rolling' || this.#proven(fresh, now));
+  }
+
+  /** Nobody had asked `worker` to die. @returns true when that condemns the build: no further worker is replaced, and the roll is to be ended */
+  onDeath(worker: W, now: number): boolean {
+    if (!this.underWay || this.#condemned || !this.#fresh.has(worker)) return false;
+    this.#condemned = worker.readyAt === null || now - worker.readyAt < this.#canaryMs;
+    return this.#condemned;
+  }
+
+  isComplete(workers: readonly W[], now: number): boolean {
+    if (this.#condemned) return false;
+    if (this.#status.state === 'canary') return this.#old(workers).length === 0 && (!this.#canary || this.#proven(this.#canary, now));
+    return this.#status.state === 'rolling' && this.#old(workers).length === 0;
+  }
+
+  /** @returns null when none was under way */
+  end(result: RollEnd['result'], reason: string | null, now: number): RollEnd | null {
+    if (!this.underWay) return null;
+    const last: RollEnd = { result, reason, ms: Math.round(now - this.#startedAt) };
+    const done = result === 'completed' ? this.#status.total : this.#status.done;
+    this.#status = { ...this.#status, state: 'idle', done, last };
+    this.#canary = null;
+    this.#fresh.clear();
+    for (const tell of this.#waiting.splice(0)) tell(last);
+    return last;
+  }
+
+  /** How roll `id` ends, or ended. @throws RangeError when it is neither the present nor the last one */
+  ended(id: number): Promise<RollEnd> {
+    if (id !== this.#status.id || id === 0) throw new RangeError(`roll ${id} is not known; the last one is ${this.#status.id}`);
+    if (!this.underWay && this.#status.last) return Promise.resolve(this.#status.last);
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  #old(workers: readonly W[]): W[] {
+    return workers.filter((worker) => holds(worker) && worker.bornAt <= this.#startedAt && !this.#fresh.has(worker));
+  }
+
+  /** It has lived long enough; the first time anybody sees it, the canary time is over for good. */
+  #proven(worker: W, now: number): boolean {
+    if (worker.state !== 'ready' || worker.readyAt === null || now - worker.readyAt < this.#canaryMs) return false;
+    if (this.#status.state === 'canary') this.#status = { ...this.#status, state: 'rolling' };
+    return true;
   }
 }

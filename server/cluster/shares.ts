@@ -45,7 +45,7 @@ export class Shares {
       if (!this.ledger.grant(worker.id, share)) continue;
       worker.moveTo('granted');
       worker.grantedAt = now;
-      worker.send({ type: 'grant', poolMin: share.min, poolMax: share.max, slot: worker.slot });
+      worker.send({ type: 'grant', poolMin: share.min, poolMax: share.max, slot: worker.slot, requestLimit: worker.requestLimit });
     }
   }
 

@@ -7,12 +7,14 @@ import { RECYCLE_GAP_MS, type RecyclingOptions, RSS_READING_MS } from './recycli
 import type { Tail } from './tail';
 import type { Child, WorkerHandle } from './worker-handle';
 
+const CANARY_MS = 10_000;
+
 export type Phase = 'starting' | 'running' | 'stopping' | 'stopped';
 
 export interface SupervisorOptions
   extends Deadlines,
-    Omit<RecyclingOptions, 'recycleGapMs' | 'rssReadingMs' | 'random'>,
-    Partial<Pick<RecyclingOptions, 'recycleGapMs' | 'rssReadingMs' | 'random'>> {
+    Omit<RecyclingOptions, 'maxAgeMs' | 'recycleGapMs' | 'rssReadingMs' | 'random'>,
+    Partial<Pick<RecyclingOptions, 'maxAgeMs' | 'recycleGapMs' | 'rssReadingMs' | 'random'>> {
   workers: number;
   poolMin: number;
   poolMax: number;
@@ -22,6 +24,10 @@ export interface SupervisorOptions
   /** Keep one loaded worker in reserve: loading takes seconds on a busy machine, and a slot should be filled at once. */
   standby?: boolean;
   breaker?: Partial<BreakerOptions>;
+  /** Before a roll: is what a new worker would load sound, as far as can be seen without one? Rejects with the reason. */
+  checkBuild?: () => Promise<void>;
+  /** How long the first replacement of a roll must live before its old worker is told to go. */
+  canaryMs?: number;
   now?: () => number;
   writeLine?: (line: string) => void;
 }
@@ -29,7 +35,10 @@ export interface SupervisorOptions
 export const withDefaults = (options: SupervisorOptions): Required<SupervisorOptions> => ({
   recycleGapMs: RECYCLE_GAP_MS,
   rssReadingMs: RSS_READING_MS,
+  maxAgeMs: 0,
   breaker: {},
+  checkBuild: () => Promise.resolve(),
+  canaryMs: CANARY_MS,
   standby: false,
   now: () => performance.now(),
   random: Math.random,

@@ -11,27 +11,21 @@ import type { Breaker } from './breaker';
 import type { Division, Ledger } from './budget';
 import { overdue } from './deadlines';
 import { DeathBooks, type End, logExit, reasonOf, wasPlanned, whyNotReady } from './deaths';
+import { EXIT } from './exit-codes';
 import type { DrainReason, FromChild } from './messages';
+import { JOBS_SLOT, Nursery } from './nursery';
 import { Recycling } from './recycling';
+import { Refusal } from './refusal';
 import { Respawn } from './respawn';
-import { Roll, type RollStatus } from './roll';
+import type { RollEnd, RollStatus } from './roll';
 import { Roster } from './roster';
 import { Shares } from './shares';
 import { emptySlots, surplus } from './slots';
 import { type FirstDeath, judgeStart } from './start-verdict';
 import { type Phase, type SupervisorEvents, type SupervisorOptions, withDefaults } from './supervisor-options';
-import { Tail } from './tail';
-import { type DeathReason, type LastExit, WorkerHandle } from './worker-handle';
+import { Turnover } from './turnover';
+import type { DeathReason, LastExit, WorkerHandle } from './worker-handle';
 import { isBooting } from './worker-state';
-
-const JOBS_SLOT = 0;
-const STANDBY_SLOT = -1;
-
-interface Replacement {
-  old: WorkerHandle;
-  fresh: WorkerHandle;
-  reason: DrainReason;
-}
 
 export class Supervisor {
   readonly #options: Required<SupervisorOptions>;
@@ -41,13 +35,12 @@ export class Supervisor {
   readonly #respawn: Respawn;
   readonly #recycling: Recycling;
   readonly #deaths = new DeathBooks();
-  readonly #roll = new Roll();
+  readonly #nursery: Nursery;
+  readonly #turnover: Turnover;
   #target: number;
   #phase: Phase = 'starting';
-  #forks = 0;
   #startedAt = 0;
   #firstDeaths: FirstDeath[] = [];
-  #replacement: Replacement | null = null;
   #forced = false;
 
   constructor(options: SupervisorOptions, events: SupervisorEvents) {
@@ -57,6 +50,20 @@ export class Supervisor {
     this.#shares = new Shares(this.#options, this.#roster);
     this.#respawn = new Respawn(this.#options);
     this.#recycling = new Recycling(this.#options);
+    const parts = { roster: this.#roster, respawn: this.#respawn, recycling: this.#recycling };
+    this.#nursery = new Nursery(this.#options, parts, {
+      onMessage: (worker, message) => this.#receive(worker, message),
+      onExit: (worker, code, signal) => this.#bury(worker, { code, signal }),
+      onSettled: (worker) => this.#events.onSettled(worker),
+    });
+    this.#turnover = new Turnover(this.#options, {
+      ...parts,
+      nursery: this.#nursery,
+      drain: (worker, reason) => this.#drain(worker, reason),
+      isWhole: () => !this.breaker.open && this.ready >= this.#target,
+      tick: () => this.tick(),
+      onRollEnd: ({ result }) => this.#onRollEnd(result),
+    });
   }
 
   get target(): number {
@@ -115,12 +122,12 @@ export class Supervisor {
   }
 
   get rollStatus(): RollStatus {
-    return this.#roll.status;
+    return this.#turnover.rollStatus;
   }
 
   start(): void {
     this.#startedAt = this.#options.now();
-    for (const slot of emptySlots(this.#target, [])) this.#spawn('http', slot);
+    for (const slot of emptySlots(this.#target, [])) this.#nursery.spawn('http', slot);
   }
 
   /** Deadlines, recycling, respawning. Cheap: call it about ten times a second and after every event. */
@@ -136,24 +143,48 @@ export class Supervisor {
     this.#fillSlots(now);
     this.#keepJobs(now);
     this.#keepStandby(now);
-    this.#shares.rebalance({ target: this.#target, replacing: this.#replacement !== null });
+    this.#shares.rebalance({ target: this.#target, replacing: this.#turnover.replacing });
     for (const worker of surplus(this.#target, this.workers)) this.#drain(worker, 'scale');
-    this.#continueRoll();
-    this.#recycle(now);
+    this.#turnover.advance(now);
+    this.#shares.grantWaiting(now);
   }
 
-  /** Replaces every worker, one by one; stops at the first replacement that does not become ready. @returns false when a roll is under way */
-  roll(): boolean {
-    if (this.#phase !== 'running' || this.#roll.underWay) return false;
-    // It was loaded before whatever the roll is for.
-    this.standby?.kill('roll');
-    this.#roster.standby = null;
-    this.#roll.begin(
-      this.workers.filter(({ state }) => state === 'ready'),
-      this.#options.now(),
-    );
+  /**
+   * Replaces every worker, one by one; stops at the first replacement that does not become ready or dies young.
+   * @throws Refusal when one is under way, or when the service is starting or stopping
+   */
+  roll(): { id: number } {
+    if (this.#phase !== 'running') throw new Refusal('not_running', `the service is ${this.#phase}`);
+    const begun = this.#turnover.roll();
     this.tick();
-    return true;
+    return begun;
+  }
+
+  /** How roll `id` ends, or ended. @throws RangeError when it is neither the present nor the last one */
+  rollEnded(id: number): Promise<RollEnd> {
+    return this.#turnover.rollEnded(id);
+  }
+
+  /** Replaces the worker of one slot as soon as no other replacement is under way. @throws Refusal */
+  recycle(slot: number): void {
+    this.#serving(slot);
+    this.#turnover.renew(slot);
+    this.tick();
+  }
+
+  /** Tells the worker of one slot to go before another is there; its slot is filled after that. @throws Refusal when it is the last that serves */
+  drain(slot: number): void {
+    const worker = this.#serving(slot);
+    if (this.ready < 2) throw new Refusal('last_worker', 'no other worker serves');
+    this.#drain(worker, 'manual');
+    this.tick();
+  }
+
+  /** Forks again at once; what made the breaker open should be repaired. */
+  resetBreaker(): void {
+    this.#respawn.reset();
+    log.info('breaker closed: somebody asked for it', {});
+    this.tick();
   }
 
   /** Sets the number of workers and divides the budget anew. @throws RangeError when the connection budget is too small for it. */
@@ -170,6 +201,7 @@ export class Supervisor {
   stop(): void {
     if (this.#phase === 'stopping' || this.#phase === 'stopped') return;
     this.#phase = 'stopping';
+    this.#turnover.stop();
     this.standby?.kill('stop');
     for (const worker of this.children) {
       // Nothing depends on a worker that does not serve yet.
@@ -185,35 +217,12 @@ export class Supervisor {
     for (const worker of this.#roster.everybody) worker.kill('stop');
   }
 
-  /** A worker for a slot: the one in reserve when there is one, else a new process. */
-  #bringUp(slot: number): WorkerHandle {
-    const reserve = this.standby;
-    if (!reserve || reserve.killReason !== null) return this.#spawn('http', slot);
-    this.#roster.standby = null;
-    reserve.slot = slot;
-    reserve.forkedAt = this.#options.now();
-    this.#roster.add(reserve);
-    this.#shares.grantWaiting(this.#options.now());
-    return reserve;
-  }
-
-  #spawn(kind: 'http' | 'jobs', slot: number): WorkerHandle {
-    const handle = this.#fork(kind, slot);
-    this.#roster.add(handle);
-    return handle;
-  }
-
-  #fork(kind: 'http' | 'jobs', slot: number): WorkerHandle {
-    const { now, writeLine, spawn } = this.#options;
-    this.#forks += 1;
-    const tail = new Tail(writeLine);
-    const id = `${kind === 'http' ? 'w' : 'j'}${this.#forks}`;
-    const identity = { id, kind, slot, now: now(), requestLimit: this.#recycling.drawRequestLimit(), tail };
-    return new WorkerHandle(spawn(kind, tail), identity, {
-      onMessage: (worker, message) => this.#receive(worker, message),
-      onExit: (worker, code, signal) => this.#bury(worker, { code, signal }),
-      onSettled: (worker) => this.#events.onSettled(worker),
-    });
+  /** @throws Refusal */
+  #serving(slot: number): WorkerHandle {
+    if (this.#phase !== 'running') throw new Refusal('not_running', `the service is ${this.#phase}`);
+    const worker = this.workers.find((candidate) => candidate.slot === slot && candidate.state === 'ready');
+    if (!worker) throw new Refusal('no_such_worker', `no worker serves in slot ${slot}`);
+    return worker;
   }
 
   #receive(worker: WorkerHandle, message: FromChild): void {
@@ -231,6 +240,11 @@ export class Supervisor {
         break;
       case 'report':
         worker.report = message.report;
+        this.#recycling.onReport(worker, now);
+        break;
+      case 'limit-reached':
+        worker.limitReached = true;
+        if (message.leaving && worker.state === 'ready') this.#leaves(worker, 'max_requests', message.answered);
         break;
       case 'final':
         worker.report = message.report;
@@ -263,7 +277,7 @@ export class Supervisor {
       worker_pid: worker.pid,
       boot_ms: Math.round(now - worker.forkedAt),
     });
-    if (this.#replacement?.fresh === worker) this.#drain(this.#replacement.old, this.#replacement.reason);
+    this.#turnover.onReady(worker, now);
     this.#events.onChange();
   }
 
@@ -281,6 +295,8 @@ export class Supervisor {
     worker.moveTo('draining');
     worker.drain = { reason: 'manual', since: now };
     this.#countUnplannedDeath(worker, now);
+    worker.failure ??= { code: EXIT.loadError, message };
+    this.#turnover.onGone(worker, { planned: false }, now);
     this.#events.onChange();
   }
 
@@ -290,17 +306,24 @@ export class Supervisor {
       if (reason === 'stop') worker.send({ type: 'drain', reason, whole: true });
       return;
     }
+    worker.send({ type: 'drain', reason, whole: reason === 'stop' });
+    this.#leaves(worker, reason, worker.report?.requests_count ?? 0);
+  }
+
+  /** It is on its way out. `requests`: answered until then, as far as is known. */
+  #leaves(worker: WorkerHandle, reason: DrainReason, requests: number): void {
     worker.moveTo('draining');
     worker.drain = { reason, since: this.#options.now() };
-    worker.send({ type: 'drain', reason, whole: reason === 'stop' });
-    log.info('worker drains', { worker: worker.id, slot: worker.slot, worker_pid: worker.pid, reason });
+    const { id, slot, pid, requestLimit } = worker;
+    log.info('worker drains', { worker: id, slot, worker_pid: pid, reason, requests, request_limit: requestLimit });
     this.#events.onChange();
   }
 
   #bury(worker: WorkerHandle, end: End): void {
     const now = this.#options.now();
     if (!this.#roster.has(worker)) {
-      this.#buryStandby(worker, end, now);
+      this.#nursery.buryReserve(worker, end);
+      this.#concludeStop();
       return;
     }
     const planned = wasPlanned(worker);
@@ -316,29 +339,10 @@ export class Supervisor {
     if (worker.kind === 'http' && this.#phase === 'running' && worker.killReason !== 'stop' && reason !== 'scale')
       this.#deaths.countRestart(reason);
     if (!planned && !worker.crashing && this.#phase !== 'stopping') this.#countUnplannedDeath(worker, now);
-    this.#settleReplacement(worker);
+    this.#turnover.onGone(worker, { planned, end }, now);
     if (readyBefore || planned) this.#events.onChange();
     if (this.#phase === 'stopping') this.#concludeStop();
     else this.tick();
-  }
-
-  /** Nobody missed it yet. It is tried again with the ordinary back-off; it does not count for the breaker. */
-  #buryStandby(worker: WorkerHandle, end: End, now: number): void {
-    const reason = reasonOf(worker, end);
-    worker.moveTo('gone');
-    if (this.standby === worker) this.#roster.standby = null;
-    if (worker.killReason === 'roll' || worker.killReason === 'stop') {
-      this.#concludeStop();
-      return;
-    }
-    this.#respawn.delay(STANDBY_SLOT, now, 0);
-    log.error('the worker in reserve died', {
-      worker: worker.id,
-      worker_pid: worker.pid,
-      ...end,
-      reason,
-      last_words: worker.tail.lines.slice(-3),
-    });
   }
 
   /** The job process does not serve: its deaths must not keep HTTP workers from being forked. */
@@ -379,62 +383,25 @@ export class Supervisor {
     for (const slot of emptySlots(this.#target, this.workers)) {
       if (!this.#respawn.isDue(slot, now)) continue;
       if (!this.breaker.allowFork(now)) return;
-      this.#bringUp(slot);
+      this.#nursery.bringUp(slot);
     }
   }
 
   #keepJobs(now: number): void {
     if (!this.#options.jobs || this.jobProcess || !this.#respawn.isDue(JOBS_SLOT, now)) return;
-    this.#spawn('jobs', JOBS_SLOT);
+    this.#nursery.spawn('jobs', JOBS_SLOT);
   }
 
   /** Only when all is well: loading a process takes processor time from those that serve. */
   #keepStandby(now: number): void {
-    if (!this.#options.standby || this.standby || this.#replacement || this.breaker.open || this.ready < this.#target) return;
-    if (this.#respawn.isDue(STANDBY_SLOT, now)) this.#roster.standby = this.#fork('http', JOBS_SLOT);
+    if (!this.#options.standby || this.#turnover.underWay || this.breaker.open || this.ready < this.#target) return;
+    this.#nursery.keepReserve(now);
   }
 
-  #recycle(now: number): void {
-    this.#recycling.readMemory(this.workers, now);
-    if (this.#replacement || this.#roll.underWay || this.breaker.open || this.ready < this.#target) return;
-    const next = this.#recycling.next(this.workers, now);
-    if (next) this.#replace(next.worker, next.reason);
-  }
-
-  #replace(old: WorkerHandle, reason: DrainReason): void {
-    log.info('worker is to be replaced', {
-      worker: old.id,
-      slot: old.slot,
-      reason,
-      requests: old.report?.requests_count,
-      rss: old.report?.rss,
-    });
-    this.#replacement = { old, fresh: this.#bringUp(old.slot), reason };
-  }
-
-  #settleReplacement(gone: WorkerHandle): void {
-    const replacement = this.#replacement;
-    if (!replacement) return;
-    if (gone === replacement.old) {
-      this.#replacement = null;
-      if (replacement.reason === 'roll') this.#roll.advance();
-    } else if (gone === replacement.fresh && gone.readyAt === null) {
-      // The old worker was not told to go: it serves on.
-      this.#replacement = null;
-      log.error('the replacement did not become ready; the old worker serves on', { slot: gone.slot, reason: replacement.reason });
-      if (replacement.reason === 'roll') this.#endRoll('aborted', gone.failure?.message ?? this.lastExitOf(gone.slot)?.reason ?? null);
-    }
-  }
-
-  #continueRoll(): void {
-    if (!this.#roll.underWay || this.#replacement) return;
-    const next = this.#roll.next();
-    if (next) this.#replace(next, 'roll');
-    else this.#endRoll('completed', null);
-  }
-
-  #endRoll(result: 'completed' | 'aborted', reason: string | null): void {
-    this.#roll.end(result, reason, this.#options.now());
+  #onRollEnd(result: RollEnd['result']): void {
+    // The job process serves nobody: the pause until the next one is loaded costs its jobs a moment, and no request.
+    if (result === 'completed' && this.jobProcess?.state === 'ready') this.#drain(this.jobProcess, 'roll');
+    this.#events.onChange();
   }
 
   #concludeStop(): void {

@@ -3,6 +3,7 @@
  * last of them: the last words of a process that died.
  */
 import type { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 
 const KEPT_LINES = 20;
 const MAX_LINE = 64 * 1024;
@@ -10,6 +11,7 @@ const KEPT_CHARS = 400;
 
 export class Tail {
   readonly #lines: string[] = [];
+  readonly #ends: Promise<void>[] = [];
   readonly #write: (line: string) => void;
 
   constructor(write: (line: string) => void) {
@@ -20,9 +22,18 @@ export class Tail {
     return this.#lines;
   }
 
+  /** When all streams have ended, so that the last words are known; or after `limitMs`: somebody else may hold a pipe open. */
+  async ended(limitMs: number): Promise<void> {
+    const timer = new AbortController();
+    const late = delay(limitMs, undefined, { signal: timer.signal }).catch(() => undefined);
+    await Promise.race([Promise.all(this.#ends), late]);
+    timer.abort();
+  }
+
   /** Follows `stream` to its end; a last line without a newline is passed on as well. */
   follow(stream: Readable | null): void {
     if (!stream) return;
+    this.#ends.push(new Promise((resolve) => stream.once('close', resolve)));
     let rest = '';
     stream.setEncoding('utf8');
     stream.on('data', (chunk: string) => {

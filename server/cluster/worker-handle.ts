@@ -41,10 +41,16 @@ export class WorkerHandle {
   readonly pid: number;
   /** A worker in reserve has none (0) until it takes one over. */
   slot: number;
+  /** When it was forked; what it loads it loads then. */
+  readonly bornAt: number;
   /** When it was forked, or left the reserve. */
   forkedAt: number;
   /** Requests after which it is recycled; 0 = never. */
   readonly requestLimit: number;
+  /** Age at which it is recycled; 0 = never. */
+  readonly maxAgeMs: number;
+  /** It said itself that it has answered its last request. */
+  limitReached = false;
   readonly tail: Tail;
   helloAt: number | null = null;
   grantedAt: number | null = null;
@@ -74,8 +80,9 @@ export class WorkerHandle {
       slot,
       now,
       requestLimit,
+      maxAgeMs,
       tail,
-    }: { id: string; kind: 'http' | 'jobs'; slot: number; now: number; requestLimit: number; tail: Tail },
+    }: { id: string; kind: 'http' | 'jobs'; slot: number; now: number; requestLimit: number; maxAgeMs: number; tail: Tail },
     events: HandleEvents,
   ) {
     this.#child = child;
@@ -83,9 +90,11 @@ export class WorkerHandle {
     this.kind = kind;
     this.slot = slot;
     this.pid = child.pid ?? 0;
+    this.bornAt = now;
     this.forkedAt = now;
     this.lastCheckinAt = now;
     this.requestLimit = requestLimit;
+    this.maxAgeMs = maxAgeMs;
     this.tail = tail;
     let exited = false;
     let disconnected = false;
@@ -117,6 +126,11 @@ export class WorkerHandle {
 
   get state(): WorkerState {
     return this.#state;
+  }
+
+  /** It has answered as many requests as it may. */
+  get atLimit(): boolean {
+    return this.limitReached || (this.requestLimit > 0 && (this.report?.requests_count ?? 0) >= this.requestLimit);
   }
 
   moveTo(state: WorkerState): void {

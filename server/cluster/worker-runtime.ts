@@ -18,6 +18,7 @@ import { setOpsSource } from '../ops/public';
 import { recordError } from '../ops/recorder';
 import { EXIT, exitCodeOf } from './exit-codes';
 import { connectToPrimary, type Grant, type PrimaryLink } from './link';
+import { RequestLimit } from './request-limit';
 
 export interface WorkerOptions {
   /** Makes the application; called before the hello, so that a worker in reserve has it ready. The database is not open yet. */
@@ -60,6 +61,7 @@ export async function runWorker({ createListener, install, link = connectToPrima
     install?.(link);
     const server = createServer(HTTP_LIMITS, listener);
     lifecycle.attach(server);
+    watchRequestLimit(link, grant.requestLimit);
     const { address, port } = await listen(server);
     if (!leaving) link.ready({ host: address, port });
   } catch (error) {
@@ -69,6 +71,15 @@ export async function runWorker({ createListener, install, link = connectToPrima
     await link.failed(code, message);
     process.exit(code);
   }
+}
+
+function watchRequestLimit(link: PrimaryLink, requestLimit: number): void {
+  const limit = new RequestLimit(requestLimit, {
+    reached: (answered, leaving) => link.limitReached(answered, leaving),
+    leave: () => void leave(link, false),
+  });
+  link.onLimitLeave((allowed) => limit.allowLeave(allowed));
+  lifecycle.onFinished((finished) => limit.onAnswered(finished));
 }
 
 async function prepareDatabase(link: PrimaryLink, { poolMin, poolMax }: Grant): Promise<void> {

@@ -1,4 +1,6 @@
 /** How busy the primary itself is, the processor use of the whole cluster, and the machine's disk and descriptor limits. */
+import cluster from 'node:cluster';
+import type { EventEmitter } from 'node:events';
 import { readdir, readFileSync, statfs } from 'node:fs';
 import { type EventLoopUtilization, monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import type { Stats } from './stats.schema';
@@ -16,6 +18,8 @@ function readMaxFds(): number | null {
     return null; // not a Linux
   }
 }
+
+const countListeners = (emitter: EventEmitter): number => emitter.eventNames().reduce((sum, name) => sum + emitter.listenerCount(name), 0);
 
 export class PrimaryLoad {
   readonly maxFds = readMaxFds();
@@ -64,6 +68,8 @@ export class PrimaryLoad {
       loop_lag_p99: Math.round(this.#last.lagP99 * 100) / 100,
       rss: process.memoryUsage.rss(),
       fds: this.#last.fds,
+      timers: process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length,
+      listeners: countListeners(process) + countListeners(cluster),
     };
   }
 

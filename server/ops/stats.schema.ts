@@ -138,7 +138,15 @@ export const Stats = z
       config_hash: word,
       last_exit: nullable(lastExit),
     }),
-    primary: z.object({ pid: number, elu: number, loop_lag_p99: number, rss: number, fds: nullable(number) }),
+    primary: z.object({
+      pid: number,
+      elu: number,
+      loop_lag_p99: number,
+      rss: number,
+      fds: nullable(number),
+      timers: number.describe('open timers'),
+      listeners: number.describe('listeners on the process and on the cluster'),
+    }),
     metrics: z.object({ oldest_age_ms: nullable(number), lost_workers_total: number }),
     requests: z.object({
       total: number,

@@ -102,7 +102,7 @@ export function tally(outcomes: readonly Outcome[]): Record<string, number> {
 export const stats = async (service: Service): Promise<Stats> => (await service.ops<Stats>('/stats')).body;
 
 /** Asks until `find` gives something. @throws Error with what was seen last */
-export async function eventually<T>(what: string, ask: () => Promise<T | undefined | false>, timeoutMs = 30_000): Promise<T> {
+export async function eventually<T>(what: string, ask: () => Promise<T | undefined | false>, timeoutMs = 90_000): Promise<T> {
   const until = performance.now() + timeoutMs;
   for (;;) {
     const found = await ask();

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import type { FromChild, Report, ToChild } from '../../../server/cluster/messages';
+import { Refusal } from '../../../server/cluster/refusal';
 import { Supervisor } from '../../../server/cluster/supervisor';
 import type { SupervisorOptions } from '../../../server/cluster/supervisor-options';
 import type { Child } from '../../../server/cluster/worker-handle';
@@ -160,8 +161,8 @@ describe('start', () => {
     expect(children).toHaveLength(2);
     for (const child of children) child.hello();
     expect(children.map((child) => child.got('grant'))).toEqual([
-      { type: 'grant', poolMin: 3, poolMax: 6, slot: 1 },
-      { type: 'grant', poolMin: 2, poolMax: 6, slot: 2 },
+      { type: 'grant', poolMin: 3, poolMax: 6, slot: 1, requestLimit: 1050 },
+      { type: 'grant', poolMin: 2, poolMax: 6, slot: 2, requestLimit: 1050 },
     ]);
     expect(happened).not.toContain('started');
     for (const child of [...children]) child.says({ type: 'ready', host: '::', port: 1 });
@@ -328,33 +329,183 @@ describe('replacing', () => {
     expect(below.children).toHaveLength(2);
   });
 
-  test('a roll › one after another, in the budget at every moment, completed', () => {
-    const { supervisor, first, second, children } = running();
-    expect(supervisor.roll()).toBe(true);
-    expect(supervisor.roll()).toBe(false);
+  test('a worker that nears its last request › its replacement is ready before that, and it leaves with exactly that request', () => {
+    const { supervisor, first, second, children, pass } = running();
+    first.reports({ requests_count: 0 });
+    pass(1_000);
+    // 600 a second, limit 1050: the next second may bring the last one.
+    first.reports({ requests_count: 600 });
+    second.reports({ requests_count: 10 });
+    pass(100);
     expect(children).toHaveLength(3);
     children[2]?.becomesReady();
+    expect(first.got('drain')).toBeUndefined();
+    expect(first.got('limit-leave')).toEqual({ type: 'limit-leave', allowed: true });
+    expect(supervisor.ready).toBe(3);
+    first.says({ type: 'limit-reached', answered: 1050, leaving: true });
+    expect(supervisor.ready).toBe(2);
+    expect(supervisor.workers.find(({ pid }) => pid === first.pid)?.drain?.reason).toBe('max_requests');
+    first.exits(0);
+    expect(supervisor.restarts.get('max_requests')).toBe(1);
+  });
+
+  test('its replacement dies while it finishes its last requests › it is told to stay', () => {
+    const { first, children, pass } = running();
+    first.reports({ requests_count: 0 });
+    pass(1_000);
+    first.reports({ requests_count: 600 });
+    pass(100);
+    children[2]?.becomesReady();
+    children[2]?.exits(1);
+    expect(first.sent.filter(({ type }) => type === 'limit-leave')).toEqual([
+      { type: 'limit-leave', allowed: true },
+      { type: 'limit-leave', allowed: false },
+    ]);
+  });
+
+  test('old age › replaced after WORKER_MAX_AGE and a random part of a tenth of it, the next 30 s later', () => {
+    // random() is 0.5: 100 s + 5 %
+    const { supervisor, first, children, pass } = running({ maxAgeMs: 100_000 });
+    pass(104_900);
+    expect(children).toHaveLength(2);
+    pass(200);
+    expect(children).toHaveLength(3);
+    children[2]?.becomesReady();
+    expect(first.got('drain')).toMatchObject({ reason: 'max_age' });
+    first.exits(0);
+    pass(29_000);
+    expect(children).toHaveLength(3);
+    pass(1_000);
+    expect(children).toHaveLength(4);
+    expect(supervisor.restarts.get('max_age')).toBe(1);
+  });
+
+  test('somebody asks for a new worker in a slot › replaced at once, the other one is not', () => {
+    const { supervisor, first, second, children } = running();
+    supervisor.recycle(2);
+    children[2]?.becomesReady();
+    expect(second.got('drain')).toMatchObject({ reason: 'manual' });
+    expect(first.got('drain')).toBeUndefined();
+    expect(() => supervisor.recycle(3)).toThrow(Refusal);
+  });
+
+  test('somebody drains a slot › it goes, and its slot is filled; the last worker that serves stays', () => {
+    const { supervisor, first, children, pass } = running();
+    supervisor.drain(1);
+    expect(first.got('drain')).toMatchObject({ reason: 'manual' });
+    expect(() => supervisor.drain(2)).toThrow('no other worker serves');
+    pass(100);
+    expect(children).toHaveLength(3);
+  });
+});
+
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+describe('a roll', () => {
+  const rolling = async (options: Partial<SupervisorOptions> = {}) => {
+    const made = running(options);
+    const { id } = made.supervisor.roll();
+    await settled();
+    return { ...made, id };
+  };
+
+  test('the first replacement serves beside its old worker for the canary time, the later ones follow at once', async () => {
+    const { supervisor, first, second, children, pass, id } = await rolling();
+    const ended = supervisor.rollEnded(id);
+    expect(children).toHaveLength(3);
+    children[2]?.becomesReady();
+    pass(9_900);
+    expect(first.got('drain')).toBeUndefined();
+    expect(supervisor.ready).toBe(3);
+    pass(200);
     expect(first.got('drain')).toMatchObject({ reason: 'roll' });
     expect(supervisor.ledger.granted).toBeLessThanOrEqual(20);
     expect(children).toHaveLength(3);
     first.exits(0);
     expect(children).toHaveLength(4);
     children[3]?.becomesReady();
+    expect(second.got('drain')).toMatchObject({ reason: 'roll' });
     second.exits(0);
     expect(supervisor.rollStatus).toMatchObject({ state: 'idle', done: 2, total: 2, last: { result: 'completed' } });
+    await expect(ended).resolves.toMatchObject({ result: 'completed', reason: null });
     expect(supervisor.ready).toBe(2);
     expect(supervisor.restarts.get('roll')).toBe(2);
   });
 
-  test('a roll to a broken build › aborted at the first replacement, no old worker is touched', () => {
-    const { supervisor, first, second, children, pass } = running();
-    supervisor.roll();
+  test('a second one meanwhile › refused with the number of the first', async () => {
+    const { supervisor, id } = await rolling();
+    expect(() => supervisor.roll()).toThrow(expect.objectContaining({ name: 'Refusal', code: 'roll_under_way', roll: id }) as Error);
+    expect(() => supervisor.recycle(1)).toThrow(Refusal);
+  });
+
+  test('the check of the build fails › aborted with its words, nothing is forked', async () => {
+    const { supervisor, children, id } = await rolling({ checkBuild: () => Promise.reject(new Error('the configuration is refused')) });
+    expect(children).toHaveLength(2);
+    await expect(supervisor.rollEnded(id)).resolves.toMatchObject({ result: 'aborted', reason: 'the configuration is refused' });
+  });
+
+  test('the first replacement does not load › aborted in its words, no old worker is touched', async () => {
+    const { supervisor, first, second, children, pass } = await rolling();
     children[2]?.says({ type: 'failed', code: 70, message: 'Cannot find module' });
     children[2]?.exits(70);
     expect(supervisor.rollStatus.last).toMatchObject({ result: 'aborted', reason: 'Cannot find module' });
     pass(5_000);
     expect(children).toHaveLength(3);
     expect([first.got('drain'), second.got('drain')]).toEqual([undefined, undefined]);
+  });
+
+  test('the first replacement dies some seconds after it was ready › aborted without a moment of fewer workers', async () => {
+    const { supervisor, first, second, children, pass, id } = await rolling();
+    children[2]?.becomesReady();
+    pass(5_000);
+    children[2]?.exits(null, 'SIGSEGV');
+    pass(20_000);
+    expect(supervisor.ready).toBe(2);
+    await expect(supervisor.rollEnded(id)).resolves.toMatchObject({
+      result: 'aborted',
+      reason: 'a worker ended with SIGSEGV soon after it was ready',
+    });
+    expect([first.got('drain'), second.got('drain')]).toEqual([undefined, undefined]);
+    expect(children).toHaveLength(3);
+  });
+
+  test('a later replacement dies young › aborted, its slot is filled, the rest is left alone', async () => {
+    const { supervisor, first, second, children, pass } = await rolling({ workers: 3 });
+    const third = children[2] as FakeChild;
+    children[3]?.becomesReady();
+    pass(10_100);
+    first.exits(0);
+    children[4]?.becomesReady();
+    expect(second.got('drain')).toBeDefined();
+    children[4]?.says({ type: 'crashing', message: 'TypeError: x', requestId: null });
+    expect(supervisor.rollStatus.last).toMatchObject({ result: 'aborted', reason: 'TypeError: x' });
+    pass(1_000);
+    expect(third.got('drain')).toBeUndefined();
+    expect(children).toHaveLength(6);
+  });
+
+  test('a worker that was booting when the roll began › is replaced as well', async () => {
+    const made = running();
+    made.first.exits(1);
+    made.pass(100);
+    const late = made.latest();
+    made.supervisor.roll();
+    await settled();
+    late.becomesReady();
+    made.pass(100);
+    for (let step = 0; step < 200 && made.supervisor.rollStatus.state !== 'idle'; step += 1) {
+      for (const child of made.children.slice(3)) if (child.connected && !child.got('grant')) child.becomesReady();
+      for (const child of made.children) if (child.connected && child.got('drain')) child.exits(0);
+      made.pass(100);
+    }
+    expect(made.supervisor.rollStatus).toMatchObject({ total: 2, done: 2, last: { result: 'completed' } });
+    expect(late.got('drain')).toMatchObject({ reason: 'roll' });
+  });
+
+  test('the service stops meanwhile › aborted', async () => {
+    const { supervisor, id } = await rolling();
+    supervisor.stop();
+    await expect(supervisor.rollEnded(id)).resolves.toMatchObject({ result: 'aborted', reason: 'the service stops' });
   });
 });
 
@@ -470,16 +621,17 @@ describe('the worker in reserve', () => {
     expect(supervisor.ledger.granted).toBeLessThanOrEqual(20);
   });
 
-  test('a roll › does not use what was loaded before it', () => {
+  test('a roll › does not use what was loaded before it', async () => {
     const { supervisor, children, reserve } = reserved();
     reserve.hello();
     supervisor.roll();
+    await settled();
     expect(reserve.killedWith).toBe('SIGKILL');
     expect(reserve.got('grant')).toBeUndefined();
     expect(children).toHaveLength(4);
     reserve.exits(null, 'SIGKILL');
     children[3]?.becomesReady();
-    expect(supervisor.ready).toBe(2);
+    expect(supervisor.ready).toBe(3);
   });
 
   test('it dies again and again › backs off, opens no breaker, touches no worker', () => {

@@ -1,0 +1,174 @@
+/**
+ * Replaces workers that still live: all of them in a rolling restart, one that has served enough, one that somebody asked to renew.
+ * Decides who is next and when the old one may go; one replacement at a time.
+ */
+import { log } from '../../lib/log';
+import { type End, tellingLine, whyNotReady } from './deaths';
+import type { DrainReason } from './messages';
+import type { Nursery } from './nursery';
+import type { Recycling } from './recycling';
+import { Refusal } from './refusal';
+import { Replacing } from './replacing';
+import { Roll, type RollEnd, type RollStatus } from './roll';
+import type { Roster } from './roster';
+import type { WorkerHandle } from './worker-handle';
+
+export interface TurnoverOptions {
+  /** Rejects with the reason why a new worker would not be sound. */
+  checkBuild: () => Promise<void>;
+  canaryMs: number;
+  now: () => number;
+}
+
+export interface TurnoverPort {
+  roster: Roster;
+  nursery: Nursery;
+  recycling: Recycling;
+  drain(worker: WorkerHandle, reason: DrainReason): void;
+  /** As many workers serve as are wanted, and new ones live: an old one may be spared. */
+  isWhole(): boolean;
+  tick(): void;
+  onRollEnd(end: RollEnd): void;
+}
+
+/** Longest wait for the last words of a process whose end is known. */
+const LAST_WORDS_MS = 500;
+
+export class Turnover {
+  readonly #options: TurnoverOptions;
+  readonly #port: TurnoverPort;
+  readonly #roll: Roll<WorkerHandle>;
+  readonly #replacing: Replacing;
+  /** Slots that somebody asked to renew. */
+  readonly #renewals = new Set<number>();
+
+  constructor(options: TurnoverOptions, port: TurnoverPort) {
+    this.#options = options;
+    this.#port = port;
+    this.#roll = new Roll(options.canaryMs);
+    this.#replacing = new Replacing({
+      bringUp: (slot) => port.nursery.bringUp(slot),
+      drain: (worker, reason) => port.drain(worker, reason),
+    });
+  }
+
+  get rollStatus(): RollStatus {
+    return this.#roll.status;
+  }
+
+  get replacing(): boolean {
+    return this.#replacing.current !== null;
+  }
+
+  /** Anything at all: then the machine has enough to do. */
+  get underWay(): boolean {
+    return this.#roll.underWay || this.replacing;
+  }
+
+  rollEnded(id: number): Promise<RollEnd> {
+    return this.#roll.ended(id);
+  }
+
+  /** @throws Refusal when one is under way */
+  roll(): { id: number } {
+    this.#refuseDuringRoll();
+    // It was loaded before whatever the roll is for.
+    this.#port.nursery.discardReserve();
+    this.#renewals.clear();
+    const id = this.#roll.begin(this.#port.roster.workers, this.#options.now());
+    log.info('rolling restart begins', { roll: id, workers: this.rollStatus.total });
+    this.#options.checkBuild().then(
+      () => {
+        this.#roll.checked();
+        this.#port.tick();
+      },
+      (error: unknown) => this.#end('aborted', error instanceof Error ? error.message : String(error)),
+    );
+    return { id };
+  }
+
+  /** The worker of `slot` is replaced when no other replacement is under way. @throws Refusal during a roll, which replaces it anyway */
+  renew(slot: number): void {
+    this.#refuseDuringRoll();
+    this.#renewals.add(slot);
+  }
+
+  onReady(worker: WorkerHandle, now: number): void {
+    if (worker.kind === 'http') this.#port.recycling.onBoot(now - worker.forkedAt);
+    const { current } = this.#replacing;
+    if (current?.fresh === worker && current.reason !== 'roll') this.#replacing.release();
+  }
+
+  /** A worker is gone or, when `end` is not known yet, about to be. `planned`: it was told to. */
+  onGone(worker: WorkerHandle, { planned, end }: { planned: boolean; end?: End }, now: number): void {
+    this.#replacing.onGone(worker);
+    if (planned || !this.#roll.onDeath(worker, now)) return;
+    if (worker.failure) this.#end('aborted', worker.failure.message);
+    else void this.#abortWithLastWords(worker, end ?? { code: null, signal: null });
+  }
+
+  /** Nobody is replaced any more. */
+  stop(): void {
+    this.#end('aborted', 'the service stops');
+  }
+
+  advance(now: number): void {
+    this.#continueRoll(now);
+    this.#recycle(now);
+  }
+
+  #continueRoll(now: number): void {
+    if (!this.#roll.underWay) return;
+    const { workers } = this.#port.roster;
+    const { current } = this.#replacing;
+    if (current) {
+      if (current.reason !== 'roll') this.#replacing.hurry();
+      else if (this.#roll.mayRelease(current.fresh, now)) this.#replacing.release();
+      return;
+    }
+    const next = this.#roll.next(workers, now);
+    if (next) this.#roll.replacing(this.#replacing.begin(next, 'roll'));
+    else if (this.#roll.isComplete(workers, now)) this.#end('completed', null);
+  }
+
+  #recycle(now: number): void {
+    const { roster, recycling } = this.#port;
+    const { workers } = roster;
+    recycling.readMemory(workers, now);
+    if (this.#roll.underWay) return;
+    const asked = workers.find(({ slot, state }) => state === 'ready' && this.#renewals.has(slot));
+    const due = asked ? { worker: asked, reason: 'manual' as const, overdue: true } : recycling.next(workers, now);
+    if (!due) return;
+    if (this.#replacing.current) {
+      if (due.overdue && due.worker !== this.#replacing.current.old) this.#replacing.hurry();
+      return;
+    }
+    if (!this.#port.isWhole()) return;
+    if (asked) this.#renewals.delete(asked.slot);
+    else recycling.begun(now);
+    this.#replacing.begin(due.worker, due.reason);
+  }
+
+  /** What it printed last may still be in the pipe. */
+  async #abortWithLastWords(worker: WorkerHandle, end: End): Promise<void> {
+    await worker.tail.ended(LAST_WORDS_MS);
+    const words = tellingLine(worker.tail.lines);
+    const how = end.signal ?? `code ${end.code}`;
+    const why = worker.readyAt === null ? whyNotReady(worker, end) : `a worker ended with ${how} soon after it was ready`;
+    this.#end('aborted', words === null ? why : `${why}: ${words}`);
+  }
+
+  #refuseDuringRoll(): void {
+    const { id } = this.rollStatus;
+    if (this.#roll.underWay) throw new Refusal('roll_under_way', `roll ${id} is under way`, id);
+  }
+
+  #end(result: RollEnd['result'], reason: string | null): void {
+    const end = this.#roll.end(result, reason, this.#options.now());
+    if (!end) return;
+    const fields = { roll: this.rollStatus.id, ms: end.ms, reason };
+    if (result === 'completed') log.info('rolling restart completed', fields);
+    else log.error('rolling restart aborted', fields);
+    this.#port.onRollEnd(end);
+  }
+}

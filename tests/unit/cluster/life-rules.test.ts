@@ -1,0 +1,129 @@
+/** Rules about the life of one worker: its deadlines, its last request, its last words, its long-lived answers. */
+import { PassThrough } from 'node:stream';
+import fc from 'fast-check';
+import { endLongLived, longLivedCount, whileServing } from '../../../lib/long-lived';
+import { overdue } from '../../../server/cluster/deadlines';
+import { tellingLine } from '../../../server/cluster/deaths';
+import { RequestLimit } from '../../../server/cluster/request-limit';
+import { Tail } from '../../../server/cluster/tail';
+
+jest.mock('../../../lib/log', () => ({ log: { info: jest.fn(), warn: jest.fn(), error: jest.fn() } }));
+
+describe('the boot deadline', () => {
+  const LIMITS = { bootTimeoutMs: 30_000, workerTimeoutMs: 60_000, gracefulTimeoutMs: 30_000 };
+  const booting = { killReason: null, drain: null, lastCheckinAt: 0 };
+
+  test('loading and what follows the grant have one clock; waiting for the share stops it', () => {
+    fc.assert(
+      fc.property(fc.nat(40_000), fc.nat(40_000), fc.nat(40_000), (loading, waiting, opening) => {
+        const helloAt = loading;
+        const grantedAt = helloAt + waiting;
+        const now = grantedAt + opening;
+        const worker = { ...booting, state: 'granted' as const, forkedAt: 0, helloAt, grantedAt, lastCheckinAt: now };
+        expect(overdue(worker, now, LIMITS) !== null).toBe(loading + opening > LIMITS.bootTimeoutMs);
+        expect(overdue({ ...worker, state: 'hello', grantedAt: null }, now, LIMITS)).toBeNull();
+      }),
+    );
+  });
+
+  test('one from the reserve had loaded before › its clock begins when it is called for', () => {
+    const worker = { ...booting, state: 'granted' as const, forkedAt: 100_000, helloAt: 5_000, grantedAt: 100_000, lastCheckinAt: 129_000 };
+    expect(overdue(worker, 129_000, LIMITS)).toBeNull();
+    expect(overdue(worker, 130_001, LIMITS)).toEqual({ reason: 'boot_timeout', limitMs: 30_000 });
+  });
+});
+
+describe('the last request', () => {
+  const counting = (limit: number) => {
+    const said: string[] = [];
+    const rule = new RequestLimit(limit, {
+      reached: (answered, leaving) => said.push(`${answered}${leaving ? ' leaving' : ''}`),
+      leave: () => said.push('leave'),
+    });
+    return { rule, said };
+  };
+
+  test('leave allowed before › it leaves with exactly that request; allowed later › it leaves then, once', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 50 }), fc.nat(80), (limit, allowedAt) => {
+        const { rule, said } = counting(limit);
+        for (let answered = 0; answered <= 100; answered += 1) {
+          if (answered === allowedAt) rule.allowLeave(true);
+          if (answered > 0) rule.onAnswered(answered);
+        }
+        rule.allowLeave(true);
+        const leftAt = Math.max(limit, allowedAt - 1);
+        expect(said).toEqual(allowedAt <= limit ? [`${limit} leaving`, 'leave'] : [`${limit}`, `${leftAt} leaving`, 'leave']);
+      }),
+    );
+  });
+
+  test('the leave is taken back › it stays, and says that the limit is reached; no limit › nothing', () => {
+    const { rule, said } = counting(3);
+    rule.allowLeave(true);
+    rule.onAnswered(2);
+    rule.allowLeave(false);
+    rule.onAnswered(3);
+    rule.onAnswered(4);
+    expect(said).toEqual(['3']);
+    const free = counting(0);
+    free.rule.allowLeave(true);
+    free.rule.onAnswered(1_000);
+    expect(free.said).toEqual([]);
+  });
+});
+
+describe('last words', () => {
+  const STACK = [
+    '/srv/worker.js:3',
+    "    throw new Error('this release is broken');",
+    '    ^',
+    '',
+    'Error: this release is broken',
+    '    at Object.<anonymous> (/srv/worker.js:3:9)',
+    '',
+    'Node.js v20.20.2',
+  ];
+
+  test.each([
+    [STACK, 'Error: this release is broken'],
+    [
+      ["Error: Cannot find module 'x'", '    at y', "  code: 'MODULE_NOT_FOUND',", '}', '', 'Node.js v24.1.0'],
+      "Error: Cannot find module 'x'",
+    ],
+    [['Configuration refused:', '  PORT: must be a number'], 'Configuration refused:'],
+    [[], null],
+  ])('%#', (lines, telling) => {
+    expect(tellingLine(lines)).toBe(telling);
+  });
+
+  test('they arrive after the exit › waited for; a pipe that stays open › not for ever', async () => {
+    const tail = new Tail(() => undefined);
+    const pipe = new PassThrough();
+    tail.follow(pipe);
+    const ended = tail.ended(10_000);
+    pipe.end('late words\n');
+    await ended;
+    expect(tail.lines).toEqual(['late words']);
+    const open = new Tail(() => undefined);
+    open.follow(new PassThrough());
+    await expect(open.ended(1)).resolves.toBeUndefined();
+  });
+});
+
+test('long-lived answers › each is ended once when the process drains, one that fails keeps no other from its end, later ones end at once', () => {
+  const ended: string[] = [];
+  const closed = whileServing(() => ended.push('closed by itself'));
+  whileServing(() => ended.push('one'));
+  whileServing(() => {
+    throw new Error('broken');
+  });
+  whileServing(() => ended.push('two'));
+  closed();
+  expect(longLivedCount()).toBe(3);
+  endLongLived();
+  endLongLived();
+  whileServing(() => ended.push('late'));
+  expect(ended).toEqual(['one', 'two', 'late']);
+  expect(longLivedCount()).toBe(0);
+});
