@@ -40,8 +40,11 @@ export function table(data, served, notServed, factor = 1) {
       ok(overall) && ok(errors) ? 'ok' : 'FAILED',
     ]);
   }
+  const dropped = data.metrics.dropped_iterations;
+  if (dropped && !ok(dropped)) lines.push(['calls not made in time', String(dropped.values.count), '-', '-', '-', 'FAILED']);
   const failed = lines.filter((line) => line.at(-1) !== 'ok').length;
-  const closing = `${lines.length - failed} rows ok, ${failed} failed, ${notServed.length} not served yet`;
+  const verdict = failed === 0 && notServed.length === 0 ? 'PASSED' : 'FAILED';
+  const closing = `${verdict}: ${lines.length - failed} rows ok, ${failed} failed, ${notServed.length} not served yet`;
   const gaps = notServed.map(({ row }) => `  not served yet: ${row}`);
   return `\n${[...columns([['row', 'samples', 'p95 / limit ms', 'p99 / limit ms', 'errors', 'verdict'], ...lines]), ...gaps, closing].join('\n')}\n`;
 }

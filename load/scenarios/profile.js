@@ -1,24 +1,41 @@
-/** The planned mix: rows by their target peak, VUS users who think between requests. */
-import { options as build, openWorld, summarize, user } from '../lib/scenario.js';
+/**
+ * Every row of the traffic profile at PEAKS (60) times its target peak for DURATION (10m), and rare rows more often, so that each has
+ * SAMPLES (500): is each within its own P95, P99 and share of errors? Requests leave at their times, however long answers take.
+ */
+import exec from 'k6/execution';
+import { perform } from '../lib/client.js';
+import { planned, seconds, spread } from '../lib/pace.js';
+import { weightedPicker } from '../lib/profile.js';
+import { options as build, notServed, openWorld, served, summarize } from '../lib/scenario.js';
 
-const USERS = Number(__ENV.VUS ?? 200);
+const SAMPLES = Number(__ENV.SAMPLES ?? 500);
+const DURATION = seconds(__ENV.DURATION ?? '10m');
+const PEAKS = Number(__ENV.PEAKS ?? 60);
+/** Sessions are opened for each; more are added when answers are late, and beyond these the run fails. */
+const USERS = 20;
+const USERS_MAX = 200;
+
+if (notServed.length > 0) throw new Error(`rows without a recipe: ${notServed.map(({ row }) => row).join(', ')}`);
+
+const rows = planned(served, { duration: DURATION, samples: SAMPLES, times: PEAKS });
+const pick = weightedPicker(rows.map((row) => ({ ...row, weight: row.calls })));
 
 export const options = build(
   {
     name: 'profile',
     executor: {
-      executor: 'ramping-vus',
-      startVUs: 1,
-      stages: [
-        { duration: '20s', target: USERS },
-        { duration: __ENV.DURATION ?? '2m', target: USERS },
-      ],
-      gracefulStop: '10s',
+      executor: 'constant-arrival-rate',
+      rate: rows.reduce((sum, { calls }) => sum + calls, 0),
+      timeUnit: `${DURATION}s`,
+      duration: `${DURATION}s`,
+      preAllocatedVUs: USERS,
+      maxVUs: USERS_MAX,
+      gracefulStop: '30s',
     },
   },
-  { samples: 1, overall: true },
+  { samples: SAMPLES, noneDropped: true },
 );
 
 export const setup = openWorld;
-export default user;
+export default (world) => perform(pick(spread(exec.scenario.iterationInTest)), world);
 export const handleSummary = summarize('profile');

@@ -18,6 +18,7 @@ interface Row {
 /** Evaluates `expression` with the load modules in scope; `input` is its argument. */
 function evaluate<T>(expression: string, input: unknown = null): T {
   const program = `
+    import * as pace from './lib/pace.js';
     import * as profile from './lib/profile.js';
     import * as summary from './lib/summary.js';
     import { recipes, vin } from './lib/recipes.js';
@@ -83,6 +84,43 @@ test('weightedPicker › evenly spread draws › each row in proportion to its w
   for (const { weight, drawn } of shares) expect(Math.abs(drawn - (100_000 * weight) / total)).toBeLessThanOrEqual(1);
 });
 
+test.each([
+  { duration: 600, samples: 500, times: 60 },
+  { duration: 480, samples: 500, times: 60 },
+  { duration: 60, samples: 20, times: 60 },
+])('planned and spread › %j › every row at its multiple of the peak, and no fewer than the samples, evenly over the run', (demands) => {
+  const rows = evaluate<{ weight: number; calls: number; made: number; madeByHalf: number }[]>(
+    `(() => {
+    const rows = pace.planned(profile.parseProfile(csv), input);
+    const pick = profile.weightedPicker(rows.map((row) => ({ ...row, weight: row.calls })));
+    const total = rows.reduce((sum, { calls }) => sum + calls, 0);
+    const made = new Map(rows.map(({ row }) => [row, [0, 0]]));
+    for (let n = 0; n < total; n += 1) made.get(pick(pace.spread(n)).row)[n < total / 2 ? 0 : 1] += 1;
+    return rows.map(({ row, weight, calls }) => ({ weight, calls, made: made.get(row)[0] + made.get(row)[1], madeByHalf: made.get(row)[0] }));
+  })()`,
+    demands,
+  );
+  expect(rows).toHaveLength(37);
+  for (const { weight, calls, made, madeByHalf } of rows) {
+    expect(calls).toBeGreaterThanOrEqual((demands.times * weight * demands.duration) / 3600);
+    expect(made).toBeGreaterThanOrEqual(demands.samples);
+    expect(Math.abs(made - calls)).toBeLessThanOrEqual(5);
+    expect(Math.abs(madeByHalf - calls / 2)).toBeLessThanOrEqual(5);
+  }
+});
+
+test.each([
+  ['90', 90],
+  ['90s', 90],
+  ['10m', 600],
+])('seconds › %s › %d', (text, expected) => {
+  expect(evaluate('pace.seconds(input)', text)).toBe(expected);
+});
+
+test.each(['', '0s', 'soon', '-1m', '1h'])('seconds › %j › refused', (text) => {
+  expect(() => evaluate('pace.seconds(input)', text)).toThrow('not a duration');
+});
+
 test('vin › numbers of one run and of neighbouring runs › all different, all well-formed', () => {
   const vins = evaluate<string[]>('[7, 8].flatMap((run) => Array.from({ length: 2000 }, (_, n) => vin(45000000 + run, n)))');
   expect(new Set(vins).size).toBe(4000);
@@ -104,5 +142,5 @@ test('table › a row over its limit, one short of samples, one with errors › 
   expect(text).toMatch(/^A +200 +12\.3 \/ 100 +45\.6 \/ 200 +0 +ok$/m);
   for (const row of ['B', 'C', 'D']) expect(text).toMatch(new RegExp(`^${row} .*FAILED$`, 'm'));
   expect(text).toContain('not served yet: E');
-  expect(text).toContain('1 rows ok, 3 failed, 1 not served yet');
+  expect(text).toContain('FAILED: 1 rows ok, 3 failed, 1 not served yet');
 });
