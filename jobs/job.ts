@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import type { z } from 'zod';
 import { newWorkStats, type Tenant, withContext } from '../lib/context';
 import { log } from '../lib/log';
+import { ProviderRefusal } from '../lib/provider-error';
 import { JobOrigin } from '../schemas/jobs.schema';
 import { unsafeFindTenant } from '../services/tenants.service';
 
@@ -40,6 +41,9 @@ export interface Attempt {
   maxAttempts: number;
 }
 
+/** Trying again would change nothing; whoever runs the queue makes this attempt the last. */
+export const isFinal = (error: unknown): boolean => error instanceof ProviderRefusal;
+
 /** Runs one attempt. @throws whatever the job throws, so that the library tries again later */
 export async function runJob({ name, payload, run, givenUp }: Job, raw: unknown, { attempt, maxAttempts }: Attempt): Promise<void> {
   const { tenantId, requestId } = JobOrigin.parse(raw);
@@ -63,7 +67,7 @@ export async function runJob({ name, payload, run, givenUp }: Job, raw: unknown,
       await run(payload.parse(raw) as never);
       log.info('job done', { job: name, attempt, ms: Math.round(performance.now() - started), queries: context.stats.queries });
     } catch (error) {
-      const last = attempt >= maxAttempts;
+      const last = attempt >= maxAttempts || isFinal(error);
       log.log(last ? 'error' : 'warn', last ? 'job given up' : 'job failed; it will be tried again', { job: name, attempt, error });
       if (last) await givenUp?.(payload.parse(raw) as never);
       throw error;

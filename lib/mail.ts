@@ -9,10 +9,7 @@ import { createTransport } from 'nodemailer';
 import { config } from '../config';
 import { clock } from './clock';
 import { log } from './log';
-import { ProviderRefusal } from './provider-error';
-
-/** A mail server that says nothing for this long counts as away; the job is tried again later. */
-const SMTP_TIMEOUT_MS = 20_000;
+import { type SmtpSender, smtpSender } from './smtp';
 
 export interface Mail {
   to: string;
@@ -23,14 +20,8 @@ export interface Mail {
   attachments?: readonly { filename: string; content: Buffer; contentType: string }[];
 }
 
-const smtp = config.SMTP_URL
-  ? createTransport({
-      url: config.SMTP_URL,
-      connectionTimeout: SMTP_TIMEOUT_MS,
-      greetingTimeout: SMTP_TIMEOUT_MS,
-      socketTimeout: SMTP_TIMEOUT_MS,
-    })
-  : null;
+/** Made at the first mail. */
+let sendBySmtp: SmtpSender | undefined;
 const SENDER_DOMAIN = /@([\w.-]+)/.exec(config.MAIL_FROM)?.[1] ?? 'localhost';
 const composer = createTransport({ streamTransport: true, buffer: true, newline: 'windows' });
 
@@ -46,11 +37,9 @@ export async function sendMail({ dedupeKey, ...mail }: Mail): Promise<void> {
     from: config.MAIL_FROM,
     ...(dedupeKey ? { messageId: `<${dedupeKey}@${SENDER_DOMAIN}>` } : {}),
   };
-  if (smtp) {
-    const { messageId } = await smtp.sendMail(message).catch((error: unknown) => {
-      throw refusalOf(error) ?? error;
-    });
-    log.info('mail sent', { messageId });
+  if (config.SMTP_URL) {
+    sendBySmtp ??= smtpSender(config.SMTP_URL);
+    log.info('mail sent', { messageId: await sendBySmtp(message) });
     return;
   }
   if (config.isProduction) throw new Error('SMTP_URL is not set: mail cannot be sent');
@@ -60,11 +49,4 @@ export async function sendMail({ dedupeKey, ...mail }: Mail): Promise<void> {
   const file = join(folder, `${clock.now().toISOString().replaceAll(':', '-')}-${randomUUID().slice(0, 8)}.eml`);
   await writeFile(file, raw as Buffer, { mode: 0o600 });
   log.info('mail written to a file, because SMTP_URL is not set', { file });
-}
-
-/** 550 to 554 are about this mail (no such mailbox, content refused); other permanent codes are about us, and can be mended. */
-function refusalOf(error: unknown): ProviderRefusal | undefined {
-  const { responseCode, message } = error as { responseCode?: number; message?: string };
-  if (responseCode === undefined || responseCode < 550 || responseCode > 554) return undefined;
-  return new ProviderRefusal(String(responseCode), message ?? 'refused by the mail server');
 }

@@ -8,9 +8,9 @@
  */
 import { randomUUID } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
-import { Logger, parseCronItems, run, type TaskList, type WorkerEvents } from 'graphile-worker';
+import { type JobHelpers, Logger, parseCronItems, run, type TaskList, type WorkerEvents } from 'graphile-worker';
 import { config } from '../config';
-import { type Job, runJob } from '../jobs/job';
+import { isFinal, type Job, runJob } from '../jobs/job';
 import { mailJobs } from '../jobs/mail.jobs';
 import { messagesJobs } from '../jobs/messages.jobs';
 import { remindersJobs } from '../jobs/reminders.jobs';
@@ -41,12 +41,24 @@ const queueLogger = new Logger(() => (level, message) => {
   else log.debug(message);
 });
 
+/** The library tries again until the attempts are used up, and knows no other way to say that it should not. */
+const MAKE_LAST = 'UPDATE graphile_worker._private_jobs SET max_attempts = attempts WHERE id = $1';
+
+/** What of the library's helpers a job needs. */
+type Helpers = Pick<JobHelpers, 'query'> & { job: Pick<JobHelpers['job'], 'id' | 'attempts' | 'max_attempts'> };
+
 export const tasksOf = (jobs: readonly Job[]): TaskList =>
   Object.fromEntries(
     jobs.map((job) => [
       job.name,
-      (payload: unknown, { job: { attempts, max_attempts } }: { job: { attempts: number; max_attempts: number } }) =>
-        runJob(job, payload, { attempt: attempts, maxAttempts: max_attempts }),
+      async (payload: unknown, { query, job: { id, attempts, max_attempts } }: Helpers) => {
+        try {
+          await runJob(job, payload, { attempt: attempts, maxAttempts: max_attempts });
+        } catch (error) {
+          if (isFinal(error)) await query(MAKE_LAST, [id]);
+          throw error;
+        }
+      },
     ]),
   );
 

@@ -1,10 +1,10 @@
 /**
- * An SMS provider and a mail server for tests: they speak the real protocols, so the real adapters are what is tested. On command they
- * delay, refuse for now or for good, break off, report twice and out of order. Everything is counted before it is deduplicated.
+ * An SMS provider for tests: it speaks the real protocol, so the real adapter is what is tested. On command it delays, refuses for now
+ * or for good, breaks off, reports twice and out of order. Everything is counted before it is deduplicated.
  */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { smsSignature } from '../../lib/sms';
 import { closeLater } from './closers';
@@ -104,54 +104,5 @@ export class ProviderSandbox {
     else if (fault?.kind === 'refused') reply(503, { code: 20503, message: 'Try again later' });
     else if (fault?.kind === 'rejected') reply(400, { code: fault.code, message: 'Not a valid number' });
     else reply(201, { sid: this.#sids.get(dedupeKey), status: 'queued' });
-  }
-}
-
-/** The least of SMTP. Takes every mail, after refusing as many as it is told to. */
-export class MailSandbox {
-  readonly mails: { messageId: string; text: string }[] = [];
-  /** Replies to the next recipients instead of 250, for example `451 later`. */
-  readonly refusals: string[] = [];
-  url = '';
-
-  async start(): Promise<this> {
-    const server = createTcpServer((socket) => this.#converse(socket));
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    this.url = `smtp://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    closeLater(async () => {
-      const closed = once(server, 'close');
-      server.close();
-      await closed;
-    });
-    return this;
-  }
-
-  #converse(socket: Socket): void {
-    let rest = '';
-    let mail: string[] | null = null;
-    const say = (line: string): void => void socket.write(`${line}\r\n`);
-    socket.on('error', () => socket.destroy());
-    socket.setEncoding('utf8').on('data', (text: string) => {
-      const lines = (rest + text).split('\r\n');
-      rest = lines.pop() ?? '';
-      for (const line of lines) {
-        if (mail !== null) {
-          if (line !== '.') mail.push(line);
-          else {
-            const whole = mail.join('\n');
-            this.mails.push({ messageId: /^Message-ID: *<([^>]+)>/im.exec(whole)?.[1] ?? '', text: whole });
-            mail = null;
-            say('250 taken');
-          }
-        } else if (/^DATA/i.test(line)) {
-          mail = [];
-          say('354 go on');
-        } else if (/^RCPT/i.test(line)) say(this.refusals.shift() ?? '250 ok');
-        else if (/^QUIT/i.test(line)) socket.end('221 bye\r\n');
-        else say('250 ok');
-      }
-    });
-    say('220 sandbox');
   }
 }
