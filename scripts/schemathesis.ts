@@ -9,7 +9,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -24,6 +24,8 @@ const EXAMPLES_IN_CI = 20;
 const NOBODY = 'nobody';
 const CALLERS = ['Owner', 'Customer', NOBODY];
 const CHECKS = ['not_a_server_error', 'status_code_conformance', 'content_type_conformance', 'response_schema_conformance'];
+/** By itself it would register an account and use it: nobody would then be somebody. */
+const SETTINGS = '[auth]\nauto-signup = false\n';
 const EXIT_USAGE = 64;
 const EXIT_INTERRUPTED = 130;
 const MAX_SEED = 2 ** 31 - 1;
@@ -47,6 +49,8 @@ interface Settings {
 
 interface Service {
   url: string;
+  /** Of Schemathesis. */
+  configFile: string;
   accounts: { role: string; username: string; password: string }[];
   stop(): Promise<void>;
 }
@@ -91,7 +95,9 @@ async function startService(): Promise<Service> {
   try {
     await serving(child);
     const kept = JSON.parse(readFileSync(join(folder, 'demo-accounts.json'), 'utf8')) as Service['accounts'];
-    return { url: `http://127.0.0.1:${port}`, accounts: kept, stop };
+    const configFile = join(folder, 'schemathesis.toml');
+    writeFileSync(configFile, SETTINGS);
+    return { url: `http://127.0.0.1:${port}`, configFile, accounts: kept, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -123,9 +129,10 @@ async function callerOf({ url, accounts }: Service, role: string): Promise<Calle
   return { name: role, token: ((await response.json()) as { data: { token: string } }).data.token };
 }
 
-async function runAs({ name, token }: Caller, program: string, url: string, settings: Settings): Promise<boolean> {
+async function runAs({ name, token }: Caller, program: string, { url, configFile }: Service, settings: Settings): Promise<boolean> {
   console.log(`\n== as ${name}: ${settings.examples} cases for each operation, seed ${settings.seed}`);
   const parameters = [
+    ...['--config-file', configFile],
     'run',
     `${url}/api/openapi.json`,
     ...['--url', url],
@@ -178,7 +185,7 @@ async function main(): Promise<number> {
   try {
     const failed: string[] = [];
     for (const name of settings.callers) {
-      if (!interrupted && !(await runAs(await callerOf(service, name), program, service.url, settings))) failed.push(name);
+      if (!interrupted && !(await runAs(await callerOf(service, name), program, service, settings))) failed.push(name);
     }
     if (interrupted) return EXIT_INTERRUPTED;
     console.log(failed.length === 0 ? `\nPassed, seed ${settings.seed}` : `\nFailed as ${failed.join(', ')}, seed ${settings.seed}`);
