@@ -272,6 +272,7 @@ export const customersEndpoints: readonly Endpoint[] = [
     allow: STAFF_READ,
     query: ExportCustomers,
     reply: [200],
+    media: ['text/csv'],
     limit: 'export',
     replica: true,
     handle: async ({ query }) =>

@@ -120,6 +120,8 @@ export interface EndpointDefinition<
   body?: B;
   /** Status and schema of `data`; schema undefined for 204, streams and documents. */
   reply: readonly [status: number, schema?: R];
+  /** Media types of a reply that is a stream, outside the envelope: one of these is sent. Without parameters, for example `text/csv`. */
+  media?: readonly string[];
   /** Error statuses beyond those every endpoint may answer (400, 401, 403, 429, 500, 503 as they apply). */
   errors?: readonly number[];
   /** Keys of `data` repeated at the root of the body: all of them, or those named. */

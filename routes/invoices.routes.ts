@@ -205,6 +205,7 @@ export const invoicesEndpoints: readonly Endpoint[] = [
       forbidden,
       params: ByInvoice,
       reply: [200],
+      media: [send === pdf ? 'application/pdf' : 'text/html'],
       errors: [404],
       queries: 2,
       handle: ({ params }) => send(params.id.key, wanted),

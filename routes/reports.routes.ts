@@ -27,6 +27,7 @@ const file = ({ path, id, summary, tag, name, rows }: File): Endpoint =>
     query: ReportQuery,
     invalid: badQuery,
     reply: [200],
+    media: ['text/csv', 'application/json'],
     limit: 'export',
     replica: true,
     handle: async ({ query }) =>

@@ -20,7 +20,7 @@ import { limitEndpoint, limitGeneral } from './middleware/limits';
 import { resolveTenant } from './middleware/tenancy';
 import { PathIndex } from './path-index';
 import { Facts } from './request-state';
-import { type Rendered, type RenderRules, render, streamOf, transmit, transmitStream } from './send';
+import { type Rendered, type RenderRules, render, streamOf, transmit, transmitStream, verifyMedia } from './send';
 import { refuseNul, validate } from './validation';
 
 export interface Guards {
@@ -210,6 +210,7 @@ async function answer(req: Request, res: Response, { served, params: raw, actor,
   const result = await handle();
   const stream = streamOf(result);
   if (stream) {
+    verifyMedia(served, stream);
     const headers = result instanceof Reply ? (result.options.headers ?? NOTHING) : NOTHING;
     await transmitStream(req, res, stream, { headers, idleMs: served.timeoutMs, begun: () => clearTimeout(timer) });
     return;

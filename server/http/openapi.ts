@@ -176,12 +176,13 @@ function properties(schema: z.ZodType | undefined, components: Components): Map<
 }
 
 function responsesOf(endpoint: Endpoint, components: Components): Json {
-  const { reply, revalidate, method, errors = [], allow, body, params, query, tenant } = endpoint;
+  const { reply, media, revalidate, method, errors = [], allow, body, params, query, tenant } = endpoint;
   const [status, schema] = reply;
   const responses: Json = {
     [status]: {
       description: 'Success',
       ...(schema ? { content: { 'application/json': { schema: envelopeOf(endpoint, components.add(schema)) } } } : {}),
+      ...(media ? { content: Object.fromEntries(media.map((type) => [type, { schema: fileOf(type) }])) } : {}),
     },
   };
   if (revalidate && method === 'get') responses['304'] = { description: 'The representation has not changed' };
@@ -200,6 +201,12 @@ function responsesOf(endpoint: Endpoint, components: Components): Json {
   }
   return responses;
 }
+
+/** A file as a schema: rows where it is JSON, else text or bytes. */
+const fileOf = (type: string): Json =>
+  type === 'application/json'
+    ? { type: 'array', items: { type: 'object' } }
+    : { type: 'string', ...(type.startsWith('text/') ? {} : { contentMediaType: type }) };
 
 function envelopeOf({ mirror }: Endpoint, data: Json): Json {
   const envelope = {

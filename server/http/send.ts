@@ -64,6 +64,13 @@ export function streamOf(result: unknown): StreamReply | undefined {
   return data instanceof StreamReply ? data : undefined;
 }
 
+/** The same for the type of a stream. */
+export function verifyMedia({ endpoint, verify }: Pick<RenderRules, 'endpoint' | 'verify'>, { contentType }: StreamReply): void {
+  if (verify === 'off' || endpoint.media?.includes(contentType.split(';')[0] ?? '')) return;
+  log.log(verify === 'throw' ? 'error' : 'warn', 'reply of an undeclared media type', { endpoint: endpoint.id, contentType });
+  if (verify === 'throw') throw new Error(`Reply of ${endpoint.id} is ${contentType}, declared is ${endpoint.media?.join(', ') ?? 'none'}`);
+}
+
 /** A reply that contradicts its own documentation is a defect: in tests it fails, in development it is pointed out. */
 function verifyReply(id: string, schema: z.ZodType, data: unknown, verify: 'warn' | 'throw'): void {
   const wire: unknown = JSON.parse(data instanceof JsonText ? data.text : (JSON.stringify(data) ?? 'null'));
