@@ -97,6 +97,12 @@ export const environmentSchema = z.object({
   ROLL_CANARY: seconds(10).describe('Time the first new worker of a rolling restart must live before an old one is told to go'),
   GRACEFUL_TIMEOUT: seconds(30, 1).describe('Time for a stopping worker to finish its requests'),
   PRESTOP_DELAY: seconds(0).describe('Time a stopping instance still serves after reporting not-ready'),
+  SHED_POOL_WAIT_MS: count(250).describe('Expected wait for a database connection from which on requests are refused with 503; 0 = never'),
+  SHED_LAG_MS: count(150).describe('Delay of the event loop, kept up, from which on requests are refused with 503; 0 = never'),
+  SHED_MEMORY_PERCENT: whole(0, 99)
+    .default(90)
+    .meta({ kind: 'whole number' })
+    .describe('Share of the memory one worker may use from which on requests are refused with 503; 0 = never'),
   KEEP_ALIVE_TIMEOUT: seconds(5, 1).describe('Idle time after which a keep-alive connection is closed'),
   REQUEST_TIMEOUT: seconds(30, 1).describe('Time a request may take before it is answered 503'),
   DISPATCH: z.enum(['least', 'rr']).default('rr').describe('How connections are given to workers'),

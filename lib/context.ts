@@ -4,6 +4,7 @@
  * `server/http/` (a request), `jobs/` (a job) and `scripts/` (a command).
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
+import type { Caller } from './caller';
 
 export type StaffRole = 'Owner' | 'Advisor' | 'Accountant' | 'Technician';
 export type Role = StaffRole | 'Customer';
@@ -45,6 +46,8 @@ export interface Context {
   readonly ip: string | null;
   readonly userAgent: string | null;
   readonly stats: WorkStats;
+  /** Who waits for the result; absent for work that nobody waits for. */
+  readonly caller?: Caller;
 }
 
 export const ANONYMOUS: Actor = Object.freeze({ kind: 'anonymous', id: 'anonymous', role: null });

@@ -10,6 +10,7 @@ import { config } from '../config';
 import { currentContext, tenant } from './context';
 import { InstrumentedClient, lastAnswerAt, NO_JIT, prepareScope, type Scope, ScopedQuery } from './db-client';
 import { isConnectionLost, isRetryable } from './db-errors';
+import { type ConnectionManager, ManagedPool, type PoolStatus } from './db-pool';
 import { sslOptions } from './db-ssl';
 import { Unavailable } from './errors';
 import { log } from './log';
@@ -17,6 +18,7 @@ import { metrics } from './metrics';
 
 export { observeStatements } from './db-client';
 export { translateDatabaseError } from './db-errors';
+export type { PoolStatus } from './db-pool';
 
 const APP_ROLE = 'autoshop_app';
 const TENANT_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
@@ -28,32 +30,13 @@ const MAX_ATTEMPTS = 3;
 
 // ------------------------------------------------------------------ the instance and its pool
 
-/** sequelize-pool's fields that it offers no method for; the version is pinned and a contract test holds them. */
-interface PoolInternals {
-  size: number;
-  available: number;
-  using: number;
-  waiting: number;
-  _factory: { min: number; max: number };
-  _availableObjects: { resource: unknown }[];
-  _dispense(): void;
-  release(resource: unknown): void;
-  destroy(resource: unknown): Promise<void>;
-}
-interface ConnectionManager {
-  pool: PoolInternals;
-  getConnection(options?: object): Promise<unknown>;
-  releaseConnection(connection: unknown): void;
-  destroyConnection(connection: unknown): Promise<void>;
-  close(): Promise<void>;
-}
 interface QueryInterfaceInternals {
   queryGenerator: { startTransactionQuery(transaction: Transaction & { parent?: Transaction }): string };
   commitTransaction(transaction: Transaction): Promise<void>;
 }
 
 let assumedRole: string | null = null;
-const maxWaiting = config.DB_QUEUE_MAX;
+let connectionName = 'autoshop';
 
 function scope(tenantId: string): Scope {
   return { tenantId, timeoutMs: STATEMENT_TIMEOUT_MS, role: assumedRole };
@@ -61,7 +44,7 @@ function scope(tenantId: string): Scope {
 
 export const sequelize = createSequelize(config.DATABASE_URL ?? 'postgres://127.0.0.1:5432/autoshop');
 const manager = sequelize.connectionManager as unknown as ConnectionManager;
-const pool = manager.pool;
+const pool = new ManagedPool(manager, { maxWaiting: config.DB_QUEUE_MAX });
 
 function createSequelize(url: string): Sequelize {
   const { hostname, port, pathname, username, password, searchParams } = new URL(url);
@@ -78,7 +61,6 @@ function createSequelize(url: string): Sequelize {
     databaseVersion: '15.0.0',
     keepDefaultTimezone: true,
     dialectOptions: {
-      application_name: 'autoshop',
       clientMinMessages: 'ignore',
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       keepAlive: true,
@@ -87,6 +69,9 @@ function createSequelize(url: string): Sequelize {
     pool: { min: 0, max: 2, acquire: STATEMENT_TIMEOUT_MS, idle: IDLE_MS },
     define: { underscored: true, freezeTableName: true, timestamps: false },
   } as Options);
+  instance.addHook('beforeConnect', (settings) => {
+    Object.assign(settings, { dialectOptions: { ...settings.dialectOptions, application_name: connectionName } });
+  });
   instance.addHook('afterConnect', async (connection) => {
     metrics.connects.inc();
     await prepareScope(connection as pg.Client, scope(''));
@@ -117,56 +102,13 @@ function scopeSql({ tenantId, timeoutMs, role }: Scope): string {
 
 const ambientTenantId = (): string => currentContext()?.tenant?.id ?? '';
 
-/**
- * Bounds the queue for a connection and measures the wait. Sequelize's transactions and our reads both come through here.
- * @throws Unavailable `pool_queue_full` at once when DB_QUEUE_MAX callers wait already
- */
-const acquireUnbounded = manager.getConnection.bind(manager);
-manager.getConnection = async (options) => {
-  if (pool.waiting >= maxWaiting) throw new Unavailable('pool_queue_full');
-  const started = performance.now();
-  try {
-    return await acquireUnbounded(options);
-  } catch (error) {
-    if (error instanceof Error && error.name === 'SequelizeConnectionAcquireTimeoutError') metrics.poolTimeouts.inc();
-    throw error;
-  } finally {
-    metrics.poolAcquireSeconds.observe((performance.now() - started) / 1000);
-  }
-};
-
-const releasePlain = pool.release.bind(pool);
-/** After a shrink, connections above the share are closed as they come back. */
-pool.release = (resource) => {
-  if (pool.size > pool._factory.max) destroyQuietly(resource);
-  else releasePlain(resource);
-};
-
-function destroyQuietly(resource: unknown): void {
-  pool.destroy(resource).catch((error: unknown) => log.warn('closing a connection failed', { error }));
-}
-
 /** Sets this process's share of the connection budget; idle connections above it are closed at once. */
-export function resizePool({ min, max }: { min: number; max: number }): void {
-  pool._factory.min = Math.min(min, max);
-  pool._factory.max = max;
-  for (const { resource } of pool._availableObjects.slice(0, Math.max(0, pool.size - max))) destroyQuietly(resource);
-  pool._dispense();
-}
+export const resizePool = (share: { min: number; max: number }): void => pool.resize(share);
 
-export interface PoolStatus {
-  min: number;
-  max: number;
-  size: number;
-  idle: number;
-  busy: number;
-  waiting: number;
-}
+export const poolStatus = (): PoolStatus => pool.status;
 
-export function poolStatus(): PoolStatus {
-  const { _factory, size, available, using, waiting } = pool;
-  return { min: _factory.min, max: _factory.max, size, idle: available, busy: using, waiting };
-}
+/** How long a caller that asks for a connection now would wait for one, as far as can be foreseen; 0 while nobody waits. */
+export const expectedPoolWaitMs = (): number => pool.expectedWaitMs;
 
 // ------------------------------------------------------------------ life cycle
 
@@ -183,11 +125,21 @@ export const serverInfo = (): ServerInfo | undefined => info;
 
 /**
  * Connects, finds out under which role to work, and opens `poolMin` connections.
+ * `name` tells the server whose they are (`application_name`).
  * A login that bypasses row-level security (superuser, BYPASSRLS, owner of the tables) steps down to `autoshop_app` in every
  * transaction; a login that is neither that role's member nor restricted itself is refused.
  * @throws the driver's error when the server cannot be reached
  */
-export async function openDatabase({ poolMin, poolMax }: { poolMin: number; poolMax: number }): Promise<void> {
+export async function openDatabase({
+  poolMin,
+  poolMax,
+  name = 'autoshop',
+}: {
+  poolMin: number;
+  poolMax: number;
+  name?: string;
+}): Promise<void> {
+  connectionName = name;
   resizePool({ min: 0, max: poolMax });
   const [row] = await unsafeQuery<{ version: string; max_connections: number; login: string; privileged: boolean; member: boolean }>({
     text: `SELECT current_setting('server_version') AS version, current_setting('max_connections')::int AS max_connections, session_user::text AS login,
@@ -204,7 +156,7 @@ export async function openDatabase({ poolMin, poolMax }: { poolMin: number; pool
     assumedRole = APP_ROLE;
     log.warn('database login bypasses row-level security; every transaction steps down', { login: row.login, role: APP_ROLE });
     // Connections opened before this prepared the scope without a role.
-    for (const { resource } of [...pool._availableObjects]) await pool.destroy(resource);
+    await pool.closeIdle();
   }
   resizePool({ min: poolMin, max: poolMax });
   const warm = await Promise.all(Array.from({ length: Math.min(poolMin, poolMax) }, () => manager.getConnection()));
@@ -287,7 +239,7 @@ async function run<Row extends object>(sql: Sql, values: readonly unknown[], ten
     return rows;
   } catch (error) {
     // A lost connection must not go back: the next caller would fail on it before its end is noticed.
-    if (isConnectionLost(error)) destroyQuietly(client);
+    if (isConnectionLost(error)) pool.destroyQuietly(client);
     else manager.releaseConnection(client);
     throw error;
   }

@@ -9,6 +9,7 @@ export const auditLogsEndpoints: readonly Endpoint[] = [
     method: 'get',
     path: '/api/admin/audit-logs',
     id: 'listAuditLogs',
+    importance: 'background',
     summary: 'Who changed what, newest first',
     tag: 'Audit',
     allow: ['Owner'],

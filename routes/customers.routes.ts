@@ -267,6 +267,7 @@ export const customersEndpoints: readonly Endpoint[] = [
     method: 'get',
     path: '/api/admin/export/customers',
     id: 'exportCustomers',
+    importance: 'background',
     summary: 'All customers as a CSV file',
     tag,
     allow: STAFF_READ,

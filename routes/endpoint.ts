@@ -147,6 +147,11 @@ export interface EndpointDefinition<
   queries?: number;
   /** May be answered from a read replica. */
   replica?: boolean;
+  /**
+   * What the overload gate refuses first (`background`: what can wait or be asked again) and last (`critical`: what a customer in
+   * the shop waits for). Default `normal`; `vital` is never refused: without a session nobody can do anything.
+   */
+  importance?: 'background' | 'normal' | 'critical' | 'vital';
   handle: (input: Input<Output<P>, Output<Q>, Output<B>>) => Promise<unknown>;
 }
 

@@ -215,6 +215,7 @@ export const invoicesEndpoints: readonly Endpoint[] = [
     method: 'post',
     path: '/api/admin/invoices/:id/payments',
     id: 'recordPayment',
+    importance: 'critical',
     summary: 'Record a payment',
     tag,
     allow: STAFF_READ,

@@ -133,6 +133,7 @@ export const messageTemplatesEndpoints: readonly Endpoint[] = [
     method: 'post',
     path: '/api/admin/template-usage',
     id: 'reportTemplateUsage',
+    importance: 'background',
     summary: 'Count the use of a message template',
     tag,
     allow: STAFF_WRITE,

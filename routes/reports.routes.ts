@@ -30,6 +30,7 @@ const file = ({ path, id, summary, tag, name, rows }: File): Endpoint =>
     media: ['text/csv', 'application/json'],
     limit: 'export',
     replica: true,
+    importance: 'background',
     handle: async ({ query }) =>
       new StreamReply({ contentType: CONTENT_TYPES[query.format], filename: `${name}.${query.format}`, chunks: await rows(query) }),
   });

@@ -7,6 +7,7 @@ export const telemetryEndpoints: readonly Endpoint[] = [
     method: 'post',
     path: '/api/telemetry',
     id: 'reportTelemetry',
+    importance: 'background',
     summary: 'Report events of the browser client',
     tag: 'Telemetry',
     allow: 'public',

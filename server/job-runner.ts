@@ -135,7 +135,11 @@ async function main(link: PrimaryLink): Promise<void> {
   try {
     const { poolMin, poolMax } = await link.hello();
     const forJobs = Math.max(1, poolMax - QUEUE_CONNECTIONS);
-    await openDatabase({ poolMin: Math.min(poolMin, forJobs), poolMax: forJobs });
+    await openDatabase({
+      poolMin: Math.min(poolMin, forJobs),
+      poolMax: forJobs,
+      name: `autoshop:${process.ppid}:jobs:${process.pid}`,
+    });
     setRevocationBus(link.bus);
     const disconnect = connectRevocationRelay();
     const { stopped, close } = await startQueue(config.DATABASE_MIGRATION_URL ?? '');

@@ -14,6 +14,7 @@
 import type { ClusterFacts, OpsDocument } from '../../lib/cluster-ports';
 import type { RecentEntries } from '../ops/recorder';
 import type { Take } from './limits';
+import type { ShedReport } from './shedding';
 import type { MetricSnapshot } from './snapshots';
 
 export interface InFlightRequest {
@@ -85,6 +86,7 @@ export interface Report {
   db: DatabaseReport | null;
   /** Null in every process but the job process. */
   queue: QueueReport | null;
+  shed: ShedReport;
   recent: RecentEntries;
 }
 

@@ -7,6 +7,7 @@ import { type EventLoopUtilization, monitorEventLoopDelay, PerformanceObserver, 
 import { getHeapStatistics } from 'node:v8';
 import { poolStatus, serverInfo } from '../../lib/db';
 import { registry } from '../../lib/metrics';
+import { overloadMeter } from '../http/overload-meter';
 import { lifecycle } from '../lifecycle';
 import { databaseState, refreshDatabaseState } from '../ops/database-state';
 import { drainRecorder } from '../ops/recorder';
@@ -87,6 +88,7 @@ export class SelfReport {
       pool: this.#watchesDatabase ? poolStatus() : null,
       db: this.#watchesDatabase ? databaseReport() : null,
       queue: queueReport(),
+      shed: overloadMeter.take(),
       recent,
     };
     this.#loop.reset();

@@ -82,8 +82,12 @@ function watchRequestLimit(link: PrimaryLink, requestLimit: number): void {
   lifecycle.onFinished((finished) => limit.onAnswered(finished));
 }
 
-async function prepareDatabase(link: PrimaryLink, { poolMin, poolMax }: Grant): Promise<void> {
-  await openDatabase({ poolMin, poolMax });
+/** What `pg_stat_activity.application_name` shows: the instance by its primary, the slot, the process. */
+const connectionName = (link: PrimaryLink, slot: number): string =>
+  `autoshop:${link.connected ? process.ppid : process.pid}:w${slot}:${process.pid}`;
+
+async function prepareDatabase(link: PrimaryLink, { poolMin, poolMax, slot }: Grant): Promise<void> {
+  await openDatabase({ poolMin, poolMax, name: connectionName(link, slot) });
   lifecycle.onShutdown('database', closeDatabase);
   setMigrationCounter(async () => (await missingMigrations()).length);
   const missing = await missingMigrations();

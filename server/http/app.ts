@@ -14,6 +14,7 @@ import { openContext } from './middleware/context';
 import { errorHandler, refuse } from './middleware/errors';
 import { rewriteLegacyPaths } from './middleware/legacy-client';
 import { observe } from './middleware/observe';
+import { shedOverload } from './middleware/overload';
 import { crossOrigin } from './middleware/security';
 import { type MountOptions, mount } from './mount';
 import { staticFiles } from './static';
@@ -67,7 +68,7 @@ export function createApp({
   app.use(observe);
   app.use(rewriteLegacyPaths);
   app.use(plainPages(endpoints));
-  // The overload gate belongs here: behind the probes, before anything that costs.
+  app.use(shedOverload(endpoints, { servesFiles: staticDir !== undefined }));
   extend?.(app);
   mount(app, endpoints, { fallback: staticDir === undefined ? undefined : staticFiles(staticDir), ...options });
   app.use(errorHandler);

@@ -109,6 +109,7 @@ async function serve(req: Request, res: Response, served: Served, params: Readon
   lifecycle.describe(res, { route: id });
   const timer = setTimeout(() => {
     metrics.timeouts.inc();
+    state.context.caller?.leave();
     refuse(req, res, new Unavailable('request_timeout'));
   }, served.timeoutMs);
   try {

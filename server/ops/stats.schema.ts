@@ -134,7 +134,9 @@ export const Stats = z
         regiven_total: nullable(number),
         skew_max_min: nullable(number),
       }),
-      shed: nullable(z.unknown()),
+      shed: z
+        .object({ active: z.boolean(), fraction: number, cause: nullable(word), total_by_cause: z.record(word, number) })
+        .describe('requests refused under overload: of the last second, and in all'),
       config_hash: word,
       last_exit: nullable(lastExit),
     }),

@@ -16,6 +16,7 @@ import type { PrimaryLoad } from './primary-load';
 import { queueStats } from './queue-stats';
 import type { Recent } from './recent';
 import { routeStats } from './route-stats';
+import { shedStats } from './shed-stats';
 import type { Stats, WorkerStats } from './stats.schema';
 import { combine, type Distribution, distributionsOf, percentile, type Windows, type WindowView } from './windows';
 
@@ -203,7 +204,7 @@ function cluster(source: StatsSource, now: number): Stats['cluster'] {
       regiven_total: source.regiven(),
       skew_max_min: live.length > 1 && least > 0 ? rounded(most / least) : null,
     },
-    shed: null,
+    shed: shedStats(workers, source.store),
     config_hash: configHash(config),
     last_exit: exitOf(supervisor.lastExit),
   };

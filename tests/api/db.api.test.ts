@@ -1,9 +1,11 @@
 /** `lib/db.ts` against a real PostgreSQL: tenant scope, transactions, errors, the bounded pool. */
 import { randomUUID } from 'node:crypto';
+import { Caller } from '../../lib/caller';
 import { ANONYMOUS, type Context, context, newWorkStats, withContext } from '../../lib/context';
 import {
   afterCommit,
   closeDatabase,
+  expectedPoolWaitMs,
   inTransaction,
   observeStatements,
   openDatabase,
@@ -20,7 +22,12 @@ import { Conflict, Unavailable } from '../../lib/errors';
 
 const POOL_MAX = 4;
 
-function inTenant<T>(id: string | null, work: () => Promise<T>): Promise<T> {
+/** Asks until `fact` holds; the time limit is the test's. */
+async function until(fact: () => boolean): Promise<void> {
+  while (!fact()) await new Promise((resolve) => setTimeout(resolve, 1));
+}
+
+function inTenant<T>(id: string | null, work: () => Promise<T>, caller?: Caller): Promise<T> {
   const scope: Context = {
     requestId: randomUUID(),
     operation: 'test',
@@ -29,6 +36,7 @@ function inTenant<T>(id: string | null, work: () => Promise<T>): Promise<T> {
     ip: null,
     userAgent: null,
     stats: newWorkStats(),
+    ...(caller ? { caller } : {}),
   };
   return withContext(scope, work);
 }
@@ -47,7 +55,12 @@ const addCustomer = (name: string, email: string | null = null) =>
 const names = async () =>
   (await query<{ name: string }>({ name: 'test_names', text: 'SELECT name FROM customers ORDER BY id' })).map((row) => row.name);
 
-beforeAll(() => openDatabase({ poolMin: 1, poolMax: POOL_MAX }));
+const NAME = `autoshop:test:${process.pid}`;
+const ownConnections = async () =>
+  (await unsafeQuery<{ n: number }>({ text: 'SELECT count(*) AS n FROM pg_stat_activity WHERE application_name = $1', values: [NAME] }))[0]
+    ?.n;
+
+beforeAll(() => openDatabase({ poolMin: 1, poolMax: POOL_MAX, name: NAME }));
 afterAll(() => closeDatabase());
 
 describe('tenant scope', () => {
@@ -237,11 +250,57 @@ describe('the pool', () => {
     const tenant = await newTenant();
     await Promise.all(Array.from({ length: POOL_MAX }, () => inTenant(tenant, () => query({ text: 'SELECT pg_sleep(0.01)' }))));
     resizePool({ min: 1, max: 2 });
-    expect(poolStatus().size).toBeLessThanOrEqual(2);
+    await until(() => poolStatus().size <= 2);
+    // A size that has come down means that the server has let go of them as well.
+    expect(await ownConnections()).toBeLessThanOrEqual(2);
     const work = Array.from({ length: 6 }, () => inTenant(tenant, () => query({ text: 'SELECT pg_sleep(0.02)' })));
     resizePool({ min: 1, max: POOL_MAX });
     await Promise.all(work);
     expect(poolStatus()).toMatchObject({ max: POOL_MAX, busy: 0, waiting: 0 });
+  });
+
+  test('a caller leaves while it waits › its place is free at once, and its statement never runs', async () => {
+    const tenant = await newTenant();
+    resizePool({ min: 1, max: 1 });
+    const caller = new Caller();
+    const ran: string[] = [];
+    const stop = observeStatements(({ text }) => ran.push(text));
+    const busy = inTenant(tenant, () => query({ text: 'SELECT pg_sleep(0.1)' }));
+    await until(() => poolStatus().busy === 1);
+    const left = inTenant(tenant, () => query({ text: 'SELECT 1 /* for nobody */' }), caller).catch((error: unknown) => error);
+    const stayed = inTenant(tenant, () => query({ text: 'SELECT 1 /* for somebody */' }), new Caller());
+    await until(() => poolStatus().waiting === 2);
+    caller.leave();
+    expect(poolStatus().waiting).toBe(1);
+    expect(await left).toMatchObject({ reason: 'client_gone' });
+    await expect(inTenant(tenant, () => query({ text: 'SELECT 2 /* for nobody */' }), caller)).rejects.toMatchObject({
+      reason: 'client_gone',
+    });
+    await Promise.all([busy, stayed]);
+    // A connection that is free is not refused: work that its caller left behind may end.
+    await inTenant(tenant, () => query({ text: 'SELECT 3 /* left behind */' }), caller);
+    stop();
+    resizePool({ min: 1, max: POOL_MAX });
+    expect(ran.filter((text) => text.includes('/*'))).toEqual(['SELECT 1 /* for somebody */', 'SELECT 3 /* left behind */']);
+  });
+
+  test('a queue for one connection › the expected wait follows its length and what a statement takes; none without a queue', async () => {
+    const tenant = await newTenant();
+    resizePool({ min: 1, max: 1 });
+    expect(expectedPoolWaitMs()).toBe(0);
+    const work = Array.from({ length: 16 }, () => inTenant(tenant, () => query({ text: 'SELECT pg_sleep(0.05)' })));
+    await until(() => poolStatus().waiting === 4);
+    const expected = expectedPoolWaitMs();
+    const asked = performance.now();
+    const last = inTenant(tenant, () => names());
+    await last;
+    const waited = performance.now() - asked;
+    await Promise.all(work);
+    // It learns from eleven statements what they take now; before, other tests ran shorter ones.
+    expect(expected).toBeGreaterThan(100);
+    expect(waited).toBeGreaterThanOrEqual(4 * 50);
+    expect(expectedPoolWaitMs()).toBe(0);
+    resizePool({ min: 1, max: POOL_MAX });
   });
 
   test('a connection that the server ends › the next statement gets a new one', async () => {
@@ -292,10 +351,10 @@ test('a large result › streamed in batches, and the connection comes back when
   expect(poolStatus().busy).toBe(0);
 });
 
-test('the internals of sequelize-pool and pg that lib/db.ts relies on › are there', () => {
+test('the internals of sequelize-pool and pg that lib/db.ts and lib/db-pool.ts rely on › are there', () => {
   const { pool } = sequelize.connectionManager as unknown as { pool: Record<string, unknown> };
-  for (const field of ['size', 'available', 'using', 'waiting']) expect(typeof pool[field]).toBe('number');
-  for (const method of ['_dispense', 'release', 'destroy']) expect(typeof pool[method]).toBe('function');
+  for (const field of ['size', 'available', 'using', 'waiting', '_count']) expect(typeof pool[field]).toBe('number');
+  for (const method of ['_dispense', '_ensureMinimum', 'acquire', 'release', 'destroy']) expect(typeof pool[method]).toBe('function');
   expect(pool['_factory']).toMatchObject({ min: expect.any(Number), max: expect.any(Number) });
-  expect(Array.isArray(pool['_availableObjects'])).toBe(true);
+  for (const list of ['_availableObjects', '_pendingAcquires']) expect(Array.isArray(pool[list])).toBe(true);
 });

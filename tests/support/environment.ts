@@ -43,6 +43,10 @@ export default class ServiceEnvironment extends TestEnvironment {
       // Each test client comes from an address of its own (support/server.ts), so the real limits apply to each alone.
       TRUST_PROXY: '127.0.0.1,::1',
       APP_VERSION: 'test',
+      // A busy machine must not turn answers into refusals; the tests of the overload gate set their own limits.
+      SHED_POOL_WAIT_MS: '0',
+      SHED_LAG_MS: '0',
+      SHED_MEMORY_PERCENT: '0',
       TEST_TIMEOUT_MS: String(this.#options.timeoutMs),
       DATA_DIR: join(tmpdir(), 'autoshop-test-none'),
       ...(redisUrl ? { TEST_REDIS_URL: redisUrl } : {}),

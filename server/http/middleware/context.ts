@@ -6,6 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import type { NextFunction, Request, Response } from 'express';
 import { config } from '../../../config';
+import { Caller } from '../../../lib/caller';
 import { ANONYMOUS, newWorkStats, withContext } from '../../../lib/context';
 import { UUID } from '../../../schemas/uuid';
 import { lifecycle } from '../../lifecycle';
@@ -30,9 +31,13 @@ export function openContext(req: Request, res: Response, next: NextFunction): vo
     ip: ip === '' ? null : ip,
     userAgent: req.headers['user-agent'] ?? null,
     stats: newWorkStats(),
+    caller: new Caller(),
   };
   req.state = new RequestState(requestId, context, req.socket.bytesWritten);
   lifecycle.describe(res, { requestId });
+  res.once('close', () => {
+    if (!res.writableFinished) context.caller.leave();
+  });
   for (const [name, value] of SECURITY_HEADERS) res.setHeader(name, value);
   res.setHeader('X-Request-Id', requestId);
   res.setHeader('X-Correlation-Id', requestId);

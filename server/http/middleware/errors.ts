@@ -57,8 +57,11 @@ export function refuse(req: Request, res: Response, error: unknown): void {
   res.end(body);
 }
 
+/** Reason of the refusals at the door. They come by the thousand and the gate reports them together. */
+export const OVERLOADED = 'overloaded';
+
 function record(req: Request, refusal: AppError, error: unknown): void {
-  if (refusal.status < 500) return;
+  if (refusal.status < 500 || (refusal instanceof Unavailable && refusal.reason === OVERLOADED)) return;
   const { context, route } = req.state;
   withContext(context, () => {
     if (refusal instanceof Unavailable) log.warn('unavailable', { route, reason: refusal.reason, error: refusal.cause });

@@ -1,0 +1,29 @@
+/**
+ * Whether somebody still waits for the result of a piece of work. One is made for each request, so it is lighter than an
+ * AbortController; what can wait long (the queue for a connection) listens to it and gives up when the caller has.
+ */
+export class Caller {
+  #gone = false;
+  #listeners: Set<() => void> | undefined;
+
+  /** The client has closed its connection, or has been answered without the result. */
+  get gone(): boolean {
+    return this.#gone;
+  }
+
+  leave(): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    const listeners = this.#listeners;
+    this.#listeners = undefined;
+    for (const listener of listeners ?? []) listener();
+  }
+
+  /** Calls `listener` when the caller leaves; never, when it has left before. Returns the function that ends it. */
+  onLeave(listener: () => void): () => void {
+    if (this.#gone) return () => undefined;
+    this.#listeners ??= new Set();
+    this.#listeners.add(listener);
+    return () => this.#listeners?.delete(listener);
+  }
+}
