@@ -70,10 +70,14 @@ const MAX_LOAD_MS = 60_000;
 export class Load {
   readonly outcomes: Outcome[] = [];
   #running = true;
-  readonly #until = performance.now() + MAX_LOAD_MS;
+  readonly #until: number;
   readonly #clients: Promise<void>[];
 
-  constructor(url: string, { clients, request: make }: { clients: number; request: (client: number) => Call }) {
+  constructor(
+    url: string,
+    { clients, limitMs = MAX_LOAD_MS, request: make }: { clients: number; limitMs?: number; request: (client: number) => Call },
+  ) {
+    this.#until = performance.now() + limitMs;
     this.#clients = Array.from({ length: clients }, (_, client) => this.#run(url, client, make));
     // A test that fails half way must not leave its clients running.
     closeLater(() => this.stop());
@@ -99,7 +103,8 @@ export function tally(outcomes: readonly Outcome[]): Record<string, number> {
   return counts;
 }
 
-export const stats = async (service: Service): Promise<Stats> => (await service.ops<Stats>('/stats')).body;
+export const stats = async (service: Service, windowSeconds = 60): Promise<Stats> =>
+  (await service.ops<Stats>(`/stats?window=${windowSeconds}`)).body;
 
 /** Asks until `find` gives something. @throws Error with what was seen last */
 export async function eventually<T>(what: string, ask: () => Promise<T | undefined | false>, timeoutMs = 90_000): Promise<T> {

@@ -1,0 +1,111 @@
+/** K13. The connections of one instance, as the database server sees them, every 50 ms through all that moves them. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type pg from 'pg';
+import { eventually, Load, type Running, startChaos, stats, tally } from '../cluster/support';
+import { closeLater } from '../support/closers';
+import { criterion, limit } from '../support/criterion';
+import { withClient } from '../support/test-cluster';
+
+const BUDGET = 20;
+const EVERY_MS = 50;
+/** Ours, by name: `autoshop:<primary>:w<slot>:<pid>`, `autoshop:<primary>:jobs:<pid>`, `autoshop-jobs`. A migration has connections of its own. */
+const OURS = `SELECT application_name AS name, count(*)::int AS n FROM pg_stat_activity
+  WHERE datname = current_database() AND application_name LIKE 'autoshop%' AND application_name <> 'autoshop-migrate' GROUP BY 1`;
+
+class Sampler {
+  readonly samples: { total: number; names: string[] }[] = [];
+  #running = true;
+  readonly #done: Promise<void>;
+
+  constructor(url: string) {
+    this.#done = withClient(url, (client) => this.#run(client));
+    closeLater(() => this.stop());
+  }
+
+  async stop(): Promise<void> {
+    this.#running = false;
+    await this.#done;
+  }
+
+  async #run(client: pg.Client): Promise<void> {
+    while (this.#running) {
+      const { rows } = await client.query<{ name: string; n: number }>(OURS);
+      this.samples.push({ total: rows.reduce((sum, { n }) => sum + n, 0), names: rows.map(({ name }) => name) });
+      await delay(EVERY_MS);
+    }
+  }
+}
+
+/** What is granted to each worker that serves, beside the number of those. */
+async function grants(service: Running): Promise<{ serving: number; least: number; granted: number }> {
+  const { workers, db } = await stats(service);
+  const held = workers
+    .filter(({ kind, state }) => kind === 'http' && state === 'ready')
+    .flatMap(({ pool }) => (pool ? [pool.granted] : []));
+  return { serving: held.length, least: Math.min(...held), granted: db.budget.granted };
+}
+
+async function scaleTo(service: Running, from: number, to: number): Promise<number> {
+  for (let step = 0; step < Math.abs(to - from); step += 1) {
+    service.kill(to > from ? 'SIGTTIN' : 'SIGTTOU');
+    await eventually(
+      `the target ${from + Math.sign(to - from) * (step + 1)}`,
+      async () => (await stats(service)).cluster.workers.target === from + Math.sign(to - from) * (step + 1),
+    );
+  }
+  const { least } = await eventually(
+    `${to} workers`,
+    async () => {
+      const now = await grants(service);
+      return now.serving === to && (await stats(service)).cluster.draining === 0 && now;
+    },
+    120_000,
+  );
+  return least;
+}
+
+criterion('K13', 'scaling, a roll and a kill under load › the server never sees more connections than the budget', async (measure) => {
+  const service = await startChaos({
+    env: { WORKERS: '2', DB_POOL_MAX: String(BUDGET), DB_POOL_MIN: String(BUDGET / 2), MAX_REQUESTS: '0', LOG_SLOW_QUERY_MS: '60000' },
+  });
+  const sampler = new Sampler(service.database?.migrationUrl ?? '');
+  const load = new Load(service.url, { clients: 24, limitMs: 400_000, request: () => ({ path: '/chaos/sleep?s=0.02' }) });
+
+  const leastOf8 = await scaleTo(service, 2, 8);
+  const leastOf2 = await scaleTo(service, 8, 2);
+  service.kill('SIGHUP');
+  await eventually('the roll', async () => (await stats(service)).cluster.roll.last?.result === 'completed', 120_000);
+  await eventually('two workers', async () => (await grants(service)).serving === 2);
+
+  const before = await grants(service);
+  const victim = (await stats(service)).workers.find(({ kind }) => kind === 'http');
+  process.kill(victim?.pid ?? 0, 'SIGKILL');
+  const killedAt = performance.now();
+  await eventually('the kill is seen', async () => !(await stats(service)).workers.some(({ pid }) => pid === victim?.pid));
+  await eventually('the share is granted again', async () => (await grants(service)).granted >= before.granted);
+  const regrantedMs = Math.round(performance.now() - killedAt);
+  await eventually('two workers again', async () => (await grants(service)).serving === 2);
+
+  const outcomes = await load.stop();
+  await sampler.stop();
+  const most = Math.max(...sampler.samples.map(({ total }) => total));
+  measure(
+    `never more than ${BUDGET} connections, sampled each ${EVERY_MS} ms`,
+    `${most} at most in ${sampler.samples.length} samples`,
+    most <= BUDGET,
+  );
+  const refused = (service.output.match(/too many clients|remaining connection slots/g) ?? []).length;
+  measure('0 "too many clients"', refused, refused === 0);
+  measure('every worker has at least 2', `${leastOf8} of each of 8, ${leastOf2} of each of 2`, Math.min(leastOf8, leastOf2) >= 2);
+  measure(`a freed share is granted again < ${limit(2_000)} ms`, `${regrantedMs} ms`, regrantedMs < limit(2_000));
+  const processes = new Set(sampler.samples.flatMap(({ names }) => names));
+  measure(
+    'each connection names its process',
+    `${processes.size} names`,
+    [...processes].every((name) => /^autoshop(:\d+:(w\d+|jobs):\d+|-jobs)$/.test(name)),
+  );
+  // All but those that the killed worker was busy with.
+  const failed = outcomes.filter(({ result }) => result !== 200).length;
+  measure('no request fails but those of the killed worker', JSON.stringify(tally(outcomes)), failed <= 24);
+  await service.stop();
+});
