@@ -14,7 +14,7 @@ export function startChaos({ env, args = [], ...options }: ServiceOptions = {}):
     script: 'dist/tests/cluster/fixtures/primary.js',
     args,
     ...options,
-    env: { WORKERS: '4', DATA_DIR: temporaryFolder('chaos'), LOG_LEVEL: 'INFO', RATE_LIMIT_ANON: '1000000/60', ...env },
+    env: { WORKERS: '4', BOOT_TIMEOUT: '90', DATA_DIR: temporaryFolder('chaos'), LOG_LEVEL: 'INFO', RATE_LIMIT_ANON: '1000000/60', ...env },
   });
 }
 

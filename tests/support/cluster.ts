@@ -10,7 +10,7 @@ import { closeLater } from './closers';
 import { createDatabase, type TestDatabase } from './database';
 import { freePort } from './services';
 
-const READY_TIMEOUT_MS = 60_000;
+const READY_TIMEOUT_MS = 120_000;
 const EXIT_TIMEOUT_MS = 60_000;
 
 export interface ServiceOptions {
