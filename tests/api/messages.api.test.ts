@@ -248,6 +248,32 @@ describe('/api/admin/message-templates', () => {
   });
 });
 
+test('200,000 counted uses in a day › the next one is 429 for an hour; one that was counted already is not refused', async () => {
+  const busy = await createTenant();
+  const agent = await actAs(app, await createStaff({ tenant: busy }));
+  const [template] = await admin<{ id: string }>(
+    `INSERT INTO message_templates (tenant_id, slug, label, channel, body) VALUES ($1, 'busy', 'Busy', 'sms', 'x') RETURNING id`,
+    [busy.id],
+  );
+  // So many rows that what they refer to is not looked up for each of them.
+  await admin(
+    `BEGIN; SET LOCAL session_replication_role = replica;
+      INSERT INTO template_usage_events (tenant_id, template_id, channel, user_id, sent_at, hash)
+        SELECT '${busy.id}', '${template?.id}', 'sms', 'ana', now() - interval '23 hours', n::text FROM generate_series(1, 199999) n;
+      COMMIT`,
+  );
+  const use = (key: string) => agent.post('/api/admin/template-usage').send({ template_id: 'busy', idempotency_key: key });
+  expect((await use('last')).status).toBe(201);
+  const { status, body, headers } = await use('more');
+  expect([status, body.error.code, body.error.message, headers['retry-after']]).toEqual([
+    429,
+    'rate_limited',
+    'Rate limit exceeded',
+    '3600',
+  ]);
+  expect((await use('last')).status).toBe(200);
+}, 120_000);
+
 describe('/api/webhooks/sms', () => {
   let number: string;
   let here: Tenant;
