@@ -105,7 +105,17 @@ export const environmentSchema = z.object({
     .describe('Share of the memory one worker may use from which on requests are refused with 503; 0 = never'),
   KEEP_ALIVE_TIMEOUT: seconds(5, 1).describe('Idle time after which a keep-alive connection is closed'),
   REQUEST_TIMEOUT: seconds(30, 1).describe('Time a request may take before it is answered 503'),
-  DISPATCH: z.enum(['least', 'rr']).default('rr').describe('How connections are given to workers'),
+  DISPATCH: z
+    .enum(['least', 'rr'])
+    .default('rr')
+    .describe('How connections are given to workers: `least` to the one that holds the fewest, `rr` in turn by node:cluster'),
+  MAX_CONNECTIONS: count(10_000, 1).describe('Connections that one worker holds; further ones are answered 503 and closed'),
+  MAX_CONNECTIONS_PER_IP: count(0).describe(
+    'Connections of one peer address, of all workers together with DISPATCH=least, else of each; 0 = no limit (behind a proxy all share one)',
+  ),
+  MAX_REQUESTS_PER_CONNECTION: count(1000).describe(
+    'Requests (plus up to a tenth, at random) after which a connection is closed, so that long-lived ones are spread anew; 0 = never',
+  ),
   JOBS: flag(true).describe('Run the job process'),
   INSTANCES: count(1, 1).describe('Instances of the service that share the database'),
 

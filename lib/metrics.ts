@@ -36,6 +36,12 @@ export const metrics = {
     help: 'Requests whose client went away before the answer',
     registers,
   }),
+  clientErrors: new Counter({
+    name: 'autoshop_http_client_errors_total',
+    help: 'Connections and requests refused before the application saw them',
+    labelNames: ['status'],
+    registers,
+  }),
   slowRequests: new Counter({
     name: 'autoshop_http_slow_requests_total',
     help: 'Requests slower than LOG_SLOW_REQUEST_MS',

@@ -39,6 +39,8 @@ export interface LameDuckOptions {
    * that connected before the stop may still wait to be taken, and closing the listener resets them.
    */
   acceptMs?: number;
+  /** Where somebody else gives connections to this process: it takes them until this resolves. */
+  accepting?: Promise<void> | undefined;
 }
 
 interface Closer {
@@ -106,7 +108,7 @@ export class Lifecycle {
     server.on('connection', (socket: Socket) => {
       this.#accepted += 1;
       this.#connections.set(socket, { active: 0, bytesWhenIdle: 0, idleSince: performance.now(), ended: false });
-      socket.once('close', () => this.#connections.delete(socket));
+      socket.once('close', () => this.#forget(socket));
     });
     server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => this.#begin(request.socket, response));
   }
@@ -131,6 +133,12 @@ export class Lifecycle {
     return found;
   }
 
+  /** Answers that are due on a connection, the first first. */
+  answersOn(socket: Socket): ServerResponse[] {
+    if (!this.#connections.get(socket)?.active) return [];
+    return [...this.#flights.keys()].filter(({ req }) => req.socket === socket);
+  }
+
   /** Ends the connection of a request that can no longer be answered, because the code that served it has crashed. */
   abandon(requestId: string): void {
     for (const [response, flight] of this.#flights) if (flight.requestId === requestId) response.destroy();
@@ -150,10 +158,12 @@ export class Lifecycle {
     silentMs = SILENT_MS,
     limitMs = Number.POSITIVE_INFINITY,
     acceptMs = 0,
+    accepting,
   }: LameDuckOptions): Promise<boolean> {
     const since = performance.now();
     this.#announceEnd();
-    if (acceptMs > 0) await this.#takeWaiting(acceptMs);
+    if (accepting) await accepting;
+    else if (acceptMs > 0) await this.#takeWaiting(acceptMs);
     this.#stopAccepting();
     while (performance.now() - since < limitMs) {
       if (performance.now() - since >= idleGraceMs) this.#endSilent(silentMs);
@@ -196,6 +206,16 @@ export class Lifecycle {
         connection.idleSince = performance.now();
       }
       this.#whenFinished(this.#finished);
+    });
+  }
+
+  #forget(socket: Socket): void {
+    const due = this.answersOn(socket);
+    this.#connections.delete(socket);
+    if (due.length === 0) return;
+    // Node tells the answer that was being sent, but not those that waited behind it on the same connection.
+    process.nextTick(() => {
+      for (const response of due) if (this.#flights.has(response)) response.emit('close');
     });
   }
 

@@ -1,4 +1,4 @@
-/** What remains of children that are gone: their counts, the processor time they used, the connections they left behind. */
+/** What remains of children that are gone: their counts and the processor time they used. */
 import { log } from '../../lib/log';
 import type { SnapshotStore } from './snapshots';
 import type { WorkerHandle } from './worker-handle';
@@ -6,19 +6,9 @@ import type { WorkerHandle } from './worker-handle';
 export class Books {
   readonly #store: SnapshotStore;
   #cpuSecondsOfGone = 0;
-  #regiven = 0;
 
   constructor(store: SnapshotStore) {
     this.#store = store;
-  }
-
-  /** Connections given to another worker because the first one died before it took them. */
-  get regiven(): number {
-    return this.#regiven;
-  }
-
-  countRegiven(count: number): void {
-    this.#regiven += count;
   }
 
   /** Nothing more can come from `worker`: close its account. */

@@ -11,6 +11,7 @@ import { config } from '../../config';
 import { childEnvironment } from '../../config/child-environment';
 import type { ClusterFacts } from '../../lib/cluster-ports';
 import { log } from '../../lib/log';
+import { BusyPrimary } from '../ops/busy-primary';
 import { OpsDocuments, type OpsListener, openOpsListener } from '../ops/listener';
 import { PrimaryLoad } from '../ops/primary-load';
 import { Recent } from '../ops/recent';
@@ -21,10 +22,10 @@ import { bannerLine, demoAccounts, humanBlock } from './banner';
 import { Books } from './books';
 import { addressFailure, BootFailure } from './boot';
 import { EXIT, type ExitCode, exitCodeOf } from './exit-codes';
+import { createFront } from './front';
 import { LogRotation } from './log-rotation';
 import { Preparation } from './preparation';
 import { Refusal } from './refusal';
-import { regiveAfterDeath } from './regive';
 import { listenForSignals } from './signals';
 import { SnapshotStore } from './snapshots';
 import { stateDump } from './state-dump';
@@ -57,6 +58,8 @@ export class Primary {
   readonly #load: PrimaryLoad;
   readonly #windows: Windows;
   readonly #preparation: Preparation;
+  readonly #front = createFront(config, (failure) => void this.#fail(failure));
+  readonly #busy = new BusyPrimary();
   readonly #supervisor: Supervisor;
   readonly #switchboard: Switchboard;
   readonly #documents: OpsDocuments;
@@ -95,7 +98,7 @@ export class Primary {
       host: hostname(),
       now: () => performance.now(),
       childCpuSeconds: () => this.#books.cpuSeconds(this.#supervisor.children),
-      regiven: () => this.#books.regiven,
+      dispatch: () => this.#front.facts,
     });
   }
 
@@ -125,6 +128,7 @@ export class Primary {
     this.#forked = true;
     this.#supervisor.start();
     this.#every(TICK_MS, () => this.#supervisor.tick());
+    this.#every(TICK_MS, () => this.#front.tick());
     this.#every(SECOND_MS, () => this.#second());
     this.#every(MINUTE_MS, () => log.info('minute', summaryFields({ supervisor: this.#supervisor, windows: this.#windows })));
   }
@@ -161,8 +165,8 @@ export class Primary {
         ...(rssReadingMs === undefined ? {} : { rssReadingMs }),
       },
       {
-        onChange: () => this.#broadcastFacts(),
-        onStarted: () => this.#announce(),
+        onChange: () => this.#onChange(),
+        onStarted: () => void this.#announce(),
         onStartFailed: (code, message) => void this.#fail(new BootFailure(code, message)),
         onMessage: (worker, message) => this.#switchboard.onMessage(worker, message),
         onSettled: (worker) => this.#onSettled(worker),
@@ -179,7 +183,7 @@ export class Primary {
         : fork(this.#options.scripts.jobs, [], { env: childEnvironment(env), stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
     tail.follow(child.stdout);
     tail.follow(child.stderr);
-    if (kind === 'http') regiveAfterDeath(child, (count) => this.#books.countRegiven(count));
+    if (kind === 'http') this.#front.follow(child);
     return child as Child;
   }
 
@@ -188,8 +192,14 @@ export class Primary {
     this.#books.settle(worker);
   }
 
+  #onChange(): void {
+    this.#front.update(this.#supervisor.workers);
+    this.#broadcastFacts();
+  }
+
   #second(): void {
     this.#load.tick(this.#books.cpuSeconds(this.#supervisor.children));
+    this.#busy.report(this.#load.read().elu);
     this.#windows.tick();
     this.#logs.tick(performance.now());
     this.#switchboard.sweep();
@@ -210,9 +220,10 @@ export class Primary {
     for (const child of this.#supervisor.children) child.send({ type: 'facts', facts });
   }
 
-  #announce(): void {
+  async #announce(): Promise<void> {
+    const listening = await this.#front.address;
     const workers = this.#supervisor.workers.filter(({ state }) => state === 'ready');
-    const address = workers[0]?.address ?? { host: config.HOST, port: config.PORT };
+    const address = listening ?? workers[0]?.address ?? { host: config.HOST, port: config.PORT };
     const facts = {
       config,
       pids: workers.map(({ pid }) => pid),
@@ -243,6 +254,7 @@ export class Primary {
     // Not ready, but still serving: balancers need time to notice.
     if (this.#forked && config.PRESTOP_DELAY > 0) await new Promise((resolve) => setTimeout(resolve, config.PRESTOP_DELAY * SECOND_MS));
     this.#supervisor.stop();
+    await this.#front.close();
   }
 
   /** A second signal, or QUIT: nothing is waited for. */

@@ -3,7 +3,7 @@
  * serve, until it is told to drain, crashes, or loses its primary. The application is a parameter, so that this file
  * knows nothing of routes. A worker ignores INT and TERM (Ctrl-C reaches the whole group): only the primary decides.
  */
-import { createServer, type RequestListener, type Server } from 'node:http';
+import type { RequestListener, Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { config } from '../../config';
@@ -11,6 +11,7 @@ import { currentContext } from '../../lib/context';
 import { closeDatabase, openDatabase, poolStatus, resizePool, unsafeQuery } from '../../lib/db';
 import { log } from '../../lib/log';
 import { pending } from '../../lib/migrations';
+import { createHttpServer } from '../http/http-server';
 import { lifecycle } from '../lifecycle';
 import { checkDatabase, setMigrationCounter } from '../ops/database-state';
 import { setProbeSource } from '../ops/probes';
@@ -19,6 +20,7 @@ import { recordError } from '../ops/recorder';
 import { EXIT, exitCodeOf } from './exit-codes';
 import { connectToPrimary, type Grant, type PrimaryLink } from './link';
 import { RequestLimit } from './request-limit';
+import { TakenConnections } from './taken-connections';
 
 export interface WorkerOptions {
   /** Makes the application; called before the hello, so that a worker in reserve has it ready. The database is not open yet. */
@@ -35,16 +37,9 @@ const CRASH_IDLE_GRACE_MS = 1_000;
 const LAST_ACCEPT_MS = 1_000;
 const RESIZE_POLL_MS = 20;
 
-/** Node's own limits against slow or endless clients, checked each second; a refusal at this level never reaches Express. */
-const HTTP_LIMITS = {
-  maxHeaderSize: 16 * 1024,
-  headersTimeout: 10_000,
-  requestTimeout: 30_000,
-  connectionsCheckingInterval: 1_000,
-  keepAliveTimeout: config.KEEP_ALIVE_TIMEOUT * 1000,
-} as const;
-
 let leaving = false;
+/** Where the primary gives the connections; undefined where this process accepts them itself. */
+let taken: TakenConnections | undefined;
 
 /** Runs this process as a worker; resolves when it serves. A start that fails ends the process with a telling code. */
 export async function runWorker({ createListener, install, link = connectToPrimary() }: WorkerOptions): Promise<void> {
@@ -59,11 +54,17 @@ export async function runWorker({ createListener, install, link = connectToPrima
     setProbeSource({ facts: () => link.facts(), slot: () => grant.slot });
     setOpsSource(link.ops);
     install?.(link);
-    const server = createServer(HTTP_LIMITS, listener);
+    const given = link.connected && config.DISPATCH === 'least';
+    const server = createHttpServer(listener, {
+      max: config.MAX_CONNECTIONS,
+      // Where the primary gives the connections it has counted them.
+      maxPerAddress: given ? 0 : config.MAX_CONNECTIONS_PER_IP,
+      maxRequests: config.MAX_REQUESTS_PER_CONNECTION,
+    });
     lifecycle.attach(server);
     watchRequestLimit(link, grant.requestLimit);
-    const { address, port } = await listen(server);
-    if (!leaving) link.ready({ host: address, port });
+    const address = given ? await takeFromPrimary(server) : await listen(server);
+    if (!leaving) link.ready(address);
   } catch (error) {
     const code = exitCodeOf(error);
     const message = error instanceof Error ? error.message : String(error);
@@ -105,13 +106,21 @@ async function resize(link: PrimaryLink, { poolMin, poolMax }: { poolMin: number
   link.resized(poolMax);
 }
 
-function listen(server: Server): Promise<AddressInfo> {
+/** @returns the address that the primary listens on for all workers */
+async function takeFromPrimary(server: Server): Promise<{ host: string; port: number }> {
+  taken = new TakenConnections(server);
+  await taken.start();
+  return { host: config.HOST, port: config.PORT };
+}
+
+function listen(server: Server): Promise<{ host: string; port: number }> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen({ host: config.HOST, port: config.PORT }, () => {
       server.off('error', reject);
       server.on('error', (error) => log.error('the listener failed', { error }));
-      resolve(server.address() as AddressInfo);
+      const { address, port } = server.address() as AddressInfo;
+      resolve({ host: address, port });
     });
   });
 }
@@ -121,7 +130,12 @@ async function leave(link: PrimaryLink, whole: boolean): Promise<void> {
   // Others take over: leave idle connections for longer than the keep-alive time that clients were promised.
   const idleGraceMs = whole ? 0 : config.KEEP_ALIVE_TIMEOUT * 1000 + 1_000;
   // Elsewhere the others take what waits; at the end of all, closing at once would reset those clients.
-  const drained = lifecycle.lameDuck({ idleGraceMs, acceptMs: whole ? LAST_ACCEPT_MS : 0 });
+  const drained = lifecycle.lameDuck({
+    idleGraceMs,
+    acceptMs: whole ? LAST_ACCEPT_MS : 0,
+    accepting: whole ? taken?.last() : undefined,
+  });
+  if (!whole) taken?.refuse();
   if (leaving) return;
   leaving = true;
   await drained;
@@ -153,6 +167,7 @@ async function crash(link: PrimaryLink, error: unknown): Promise<void> {
   if (crashes > 1) return;
   leaving = true;
   link.crashing(message, requestId);
+  taken?.refuse();
   await lifecycle.lameDuck({ idleGraceMs: CRASH_IDLE_GRACE_MS, limitMs: CRASH_DRAIN_MS });
   await goodbye(link);
   process.exit(EXIT.loadError);

@@ -51,6 +51,12 @@ function primaryMetrics(source: StatsSource): Registry {
   counter('lost_workers_total', 'Workers that died without their last metrics').inc(store.lostWorkers);
   gauge('breaker_open', '1 while workers die too fast to be replaced at once').set(supervisor.breaker.open ? 1 : 0);
 
+  const { accepted, regiven, refused, waiting } = source.dispatch();
+  if (accepted !== null) counter('connections_accepted_total', 'Connections that the primary accepted').inc(accepted);
+  if (refused !== null) counter('connections_refused_total', 'Connections that no worker could take in time').inc(refused);
+  if (waiting !== null) gauge('connections_waiting', 'Connections that wait for a worker which is free').set(waiting);
+  counter('connections_regiven_total', 'Connections given to another worker because the first one did not take them').inc(regiven);
+
   const oldest = Math.max(0, ...supervisor.children.flatMap(({ report, lastCheckinAt }) => (report ? [now - lastCheckinAt] : [])));
   gauge('metrics_oldest_age_seconds', 'Age of the oldest report of a living process').set(oldest / 1000);
   gauge('db_budget_connections', 'Connections granted to processes').set(supervisor.ledger.granted);

@@ -7,6 +7,7 @@ import { loadavg } from 'node:os';
 import type { z } from 'zod';
 import type { Config } from '../../config';
 import { hostLimits } from '../../config/host';
+import type { DispatchFacts } from '../cluster/front';
 import type { LimitCounters } from '../cluster/limits';
 import type { Report } from '../cluster/messages';
 import type { SnapshotStore } from '../cluster/snapshots';
@@ -58,8 +59,7 @@ export interface StatsSource {
   now: () => number;
   /** Processor seconds of all children, those that have ended included. */
   childCpuSeconds: () => number;
-  /** Connections given to another worker because the first one died before it took them. */
-  regiven: () => number;
+  dispatch: () => DispatchFacts;
 }
 
 export const toMs = (seconds: number | null): number | null => (seconds === null ? null : Math.round(seconds * 100_000) / 100);
@@ -176,7 +176,9 @@ function cluster(source: StatsSource, now: number): Stats['cluster'] {
   const workers = supervisor.workers;
   const { breaker, rollStatus } = supervisor;
   const byReason = Object.fromEntries(supervisor.restarts);
-  const live = workers.map(({ report }) => report?.live_connections ?? 0);
+  const given = source.dispatch();
+  // Exact where the primary gives the connections; else what the workers reported last.
+  const live = given.shares ?? workers.map(({ report }) => report?.live_connections ?? 0);
   const [least, most] = [Math.min(...live), Math.max(...live)];
   return {
     state: clusterState(source),
@@ -197,11 +199,11 @@ function cluster(source: StatsSource, now: number): Stats['cluster'] {
     },
     roll: rollStatus,
     dispatch: {
-      policy: 'rr',
-      accepted_total: null,
-      live: live.reduce((sum, count) => sum + count, 0),
-      unacked: null,
-      regiven_total: source.regiven(),
+      policy: given.policy,
+      accepted_total: given.accepted,
+      live: given.live ?? live.reduce((sum, count) => sum + count, 0),
+      unacked: given.unacked,
+      regiven_total: given.regiven,
       skew_max_min: live.length > 1 && least > 0 ? rounded(most / least) : null,
     },
     shed: shedStats(workers, source.store),

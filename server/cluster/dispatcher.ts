@@ -1,0 +1,286 @@
+/**
+ * Gives accepted connections to workers and answers for each of them until a worker has it. A worker has at most one on its way:
+ * the others wait here, where they can still go to whoever is free first, and a stuck worker holds up one. What a dead or
+ * stalled worker did not take goes to another; what nobody can take for too long is refused.
+ *
+ * Knows nothing of sockets: `Accepted` is one, and the listener (public-listener.ts) makes it.
+ */
+import type { ChildProcess } from 'node:child_process';
+import { log } from '../../lib/log';
+import { type Candidate, chooseWorker } from './dispatch';
+import { type FromTaker, isFromTaker, monotonicMs, TAKE_BACK_MS, type ToTaker } from './handover';
+import type { WorkerHandle } from './worker-handle';
+
+/** A connection of which nothing has been read. */
+export interface Accepted {
+  /** What is sent over the channel. */
+  readonly handle: unknown;
+  /** The peer, when connections are counted by address. */
+  readonly address: string | null;
+  /** Lets go of this process's copy. */
+  close(): void;
+  /** Answers 503 and ends the connection. */
+  refuse(): void;
+}
+
+export type TakingChild = Pick<ChildProcess, 'pid' | 'connected' | 'on' | 'once'> & {
+  send(message: ToTaker, handle: never, options: { keepOpen: boolean }, done: (error: Error | null) => void): boolean;
+};
+
+type Taker = Pick<WorkerHandle, 'pid' | 'state' | 'drain' | 'killReason'> & {
+  readonly stalledSince?: number | null;
+  readonly resting?: boolean;
+};
+
+interface Waiting {
+  readonly connection: Accepted;
+  readonly since: number;
+  tries: number;
+}
+
+export interface DispatcherOptions {
+  /** Connections that one worker holds at most. */
+  maxConnections: number;
+  /** Connections of one address over all workers; 0 = any number. */
+  maxPerAddress: number;
+  now?: () => number;
+}
+
+export interface DispatchNumbers {
+  accepted: number;
+  /** Held by workers, or on their way to one. */
+  live: number;
+  /** On their way. */
+  unacked: number;
+  /** Waiting for a worker that is free. */
+  waiting: number;
+  regiven: number;
+  refused: number;
+}
+
+/** A connection that waited for this long is refused: its client had better ask another instance. */
+const HOLD_MS = 10_000;
+/** So many may wait; each holds a descriptor. */
+const HOLD_MAX = 2_000;
+/** After so many workers that could not take it, the fault is with the connection. */
+const MAX_TRIES = 5;
+/** What a worker still said is in the channel when its exit is known: read it first. */
+const READ_REST_MS = 50;
+
+class Lane implements Candidate {
+  readonly child: TakingChild;
+  worker: Taker | null = null;
+  live = 0;
+  given: { number: number; waiting: Waiting; at: number } | null = null;
+  /** A connection that was taken back; the worker has not answered for it. */
+  owed: number | null = null;
+  broken = false;
+  readonly addresses = new Map<number, string>();
+
+  constructor(child: TakingChild) {
+    this.child = child;
+  }
+
+  get serving(): boolean {
+    const { worker } = this;
+    if (!worker || this.broken || worker.killReason !== null || !this.child.connected) return false;
+    return worker.state === 'ready' || (worker.state === 'draining' && worker.drain?.reason === 'stop');
+  }
+
+  get untaken(): boolean {
+    return this.given !== null || this.owed !== null;
+  }
+
+  get stalledSince(): number | null {
+    return this.worker?.stalledSince ?? null;
+  }
+
+  get resting(): boolean {
+    return this.worker?.resting ?? false;
+  }
+}
+
+export class Dispatcher {
+  readonly #options: Required<DispatcherOptions>;
+  readonly #lanes: Lane[] = [];
+  #queue: Waiting[] = [];
+  readonly #byAddress = new Map<string, number>();
+  #turn = 0;
+  #number = 0;
+  #accepted = 0;
+  #regiven = 0;
+  #refused = 0;
+
+  constructor(options: DispatcherOptions) {
+    this.#options = { now: () => performance.now(), ...options };
+  }
+
+  get numbers(): DispatchNumbers {
+    const sum = (read: (lane: Lane) => number) => this.#lanes.reduce((total, lane) => total + read(lane), 0);
+    return {
+      accepted: this.#accepted,
+      live: sum(({ live }) => live),
+      unacked: sum(({ given }) => (given ? 1 : 0)),
+      waiting: this.#queue.length,
+      regiven: this.#regiven,
+      refused: this.#refused,
+    };
+  }
+
+  /** Connections that each serving worker holds, for the skew. */
+  get shares(): number[] {
+    return this.#lanes.filter(({ serving }) => serving).map(({ live }) => live);
+  }
+
+  /** A child that will take connections once it is ready. Call right after the fork. */
+  follow(child: TakingChild): void {
+    const lane = new Lane(child);
+    this.#lanes.push(lane);
+    child.on('message', (message: unknown) => {
+      if (isFromTaker(message)) this.#hear(lane, message);
+    });
+    child.once('exit', () => setTimeout(() => this.#bury(lane), READ_REST_MS));
+  }
+
+  /** The workers or their states have changed. */
+  update(workers: readonly Taker[]): void {
+    for (const worker of workers) {
+      const lane = this.#lanes.find(({ child }) => child.pid === worker.pid);
+      if (lane) lane.worker = worker;
+    }
+    this.#pump();
+  }
+
+  accept(connection: Accepted): void {
+    this.#accepted += 1;
+    if (this.#queue.length >= HOLD_MAX || !this.#enter(connection.address)) {
+      this.#refuse(connection);
+      return;
+    }
+    this.#queue.push({ connection, since: this.#options.now(), tries: 0 });
+    this.#pump();
+  }
+
+  /** Takes back what was not taken in time, and refuses what waited too long. Call a few times a second. */
+  tick(): void {
+    const now = this.#options.now();
+    for (const lane of this.#lanes)
+      if (lane.given && now - lane.given.at >= TAKE_BACK_MS) {
+        lane.owed = lane.given.number;
+        this.#takeBack(lane);
+      }
+    this.#queue = this.#queue.filter((waiting) => {
+      if (now - waiting.since < HOLD_MS) return true;
+      this.#drop(waiting);
+      return false;
+    });
+    this.#pump();
+  }
+
+  /** Nothing will be accepted any more: tells the workers so, behind all that was given to them, and refuses what still waits. */
+  end(): void {
+    for (const waiting of this.#queue.splice(0)) this.#drop(waiting);
+    for (const { child } of this.#lanes) if (child.connected) child.send({ last: true }, undefined as never, { keepOpen: false }, ignore);
+  }
+
+  #pump(): void {
+    while (this.#queue.length > 0) {
+      const { now, maxConnections } = { now: this.#options.now(), maxConnections: this.#options.maxConnections };
+      const index = chooseWorker(this.#lanes, { now, turn: this.#turn, max: maxConnections });
+      const lane = this.#lanes[index];
+      if (!lane) return;
+      this.#turn = (index + 1) % this.#lanes.length;
+      this.#give(lane, this.#queue.shift() as Waiting, now);
+    }
+  }
+
+  #give(lane: Lane, waiting: Waiting, now: number): void {
+    this.#number += 1;
+    const number = this.#number;
+    waiting.tries += 1;
+    lane.given = { number, waiting, at: now };
+    lane.live += 1;
+    lane.child.send({ give: number, at: monotonicMs() }, waiting.connection.handle as never, { keepOpen: true }, (error) => {
+      if (!error) return;
+      // The channel is closing: the exit follows.
+      lane.broken = true;
+      if (lane.given?.number === number) this.#takeBack(lane);
+    });
+  }
+
+  #hear(lane: Lane, { took, refused, closed }: FromTaker): void {
+    const { given } = lane;
+    if (took !== undefined && given?.number === took) {
+      lane.given = null;
+      if (given.waiting.connection.address !== null) lane.addresses.set(took, given.waiting.connection.address);
+      given.waiting.connection.close();
+    } else if (took !== undefined && lane.owed === took) {
+      lane.owed = null;
+      lane.live += 1;
+      log.error('a connection was taken after it had been given to another worker', { worker_pid: lane.child.pid });
+    } else if (refused !== undefined && given?.number === refused) {
+      this.#takeBack(lane);
+    } else if (refused !== undefined && lane.owed === refused) {
+      lane.owed = null;
+    }
+    lane.live -= closed.length;
+    for (const number of closed) this.#leave(lane.addresses, number);
+    this.#pump();
+  }
+
+  /** What was given and not taken goes to the front of the queue: it has waited longest. */
+  #takeBack(lane: Lane): void {
+    const { given } = lane;
+    if (!given) return;
+    lane.given = null;
+    lane.live -= 1;
+    if (given.waiting.tries >= MAX_TRIES) {
+      this.#drop(given.waiting);
+      return;
+    }
+    this.#regiven += 1;
+    this.#queue.unshift(given.waiting);
+    this.#pump();
+  }
+
+  #bury(lane: Lane): void {
+    lane.broken = true;
+    this.#lanes.splice(this.#lanes.indexOf(lane), 1);
+    for (const number of [...lane.addresses.keys()]) this.#leave(lane.addresses, number);
+    this.#takeBack(lane);
+  }
+
+  #enter(address: string | null): boolean {
+    if (address === null) return true;
+    const held = this.#byAddress.get(address) ?? 0;
+    if (held >= this.#options.maxPerAddress) return false;
+    this.#byAddress.set(address, held + 1);
+    return true;
+  }
+
+  #leave(addresses: Map<number, string>, number: number): void {
+    const address = addresses.get(number);
+    if (address === undefined) return;
+    addresses.delete(number);
+    this.#release(address);
+  }
+
+  #release(address: string | null): void {
+    if (address === null) return;
+    const held = (this.#byAddress.get(address) ?? 1) - 1;
+    if (held > 0) this.#byAddress.set(address, held);
+    else this.#byAddress.delete(address);
+  }
+
+  #drop({ connection }: Waiting): void {
+    this.#release(connection.address);
+    this.#refuse(connection);
+  }
+
+  #refuse(connection: Accepted): void {
+    this.#refused += 1;
+    connection.refuse();
+  }
+}
+
+const ignore = (): void => undefined;

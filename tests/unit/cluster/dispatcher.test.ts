@@ -1,0 +1,243 @@
+import { EventEmitter } from 'node:events';
+import { Dispatcher, type TakingChild } from '../../../server/cluster/dispatcher';
+import { TAKE_BACK_MS, type ToTaker } from '../../../server/cluster/handover';
+
+let now = 0;
+
+/** A child process that answers only when it is told to. */
+class FakeChild extends EventEmitter {
+  readonly pid: number;
+  connected = true;
+  readonly sent: { message: ToTaker; handle: unknown }[] = [];
+  readonly worker: { pid: number; state: 'ready' | 'draining'; drain: null; killReason: null; stalledSince: number | null };
+
+  constructor(pid: number) {
+    super();
+    this.pid = pid;
+    this.worker = { pid, state: 'ready', drain: null, killReason: null, stalledSince: null };
+  }
+
+  send(message: ToTaker, handle: unknown, _options: unknown, done: (error: Error | null) => void): boolean {
+    this.sent.push({ message, handle });
+    done(null);
+    return true;
+  }
+
+  /** Numbers that it was given, oldest first. */
+  get given(): number[] {
+    return this.sent.flatMap(({ message }) => ('give' in message ? [message.give] : []));
+  }
+
+  take(closed: number[] = []): number {
+    const took = this.given.at(-1) as number;
+    this.emit('message', { took, closed });
+    return took;
+  }
+
+  refuse(): void {
+    this.emit('message', { refused: this.given.at(-1), closed: [] });
+  }
+
+  die(): void {
+    this.connected = false;
+    this.emit('exit', null, 'SIGKILL');
+    jest.advanceTimersByTime(50);
+  }
+}
+
+class FakeConnection {
+  readonly handle = {};
+  readonly address: string | null;
+  closed = false;
+  refused = false;
+
+  constructor(address: string | null = null) {
+    this.address = address;
+  }
+
+  close(): void {
+    this.closed = true;
+  }
+
+  refuse(): void {
+    this.refused = true;
+  }
+}
+
+function setUp(workers: number, options: { maxConnections?: number; maxPerAddress?: number } = {}) {
+  const dispatcher = new Dispatcher({ maxConnections: 1_000, maxPerAddress: 0, now: () => now, ...options });
+  const children = Array.from({ length: workers }, (_, index) => new FakeChild(index + 1));
+  for (const child of children) dispatcher.follow(child as unknown as TakingChild);
+  const update = () => dispatcher.update(children.map(({ worker }) => worker));
+  const connect = (address?: string) => {
+    const connection = new FakeConnection(address);
+    dispatcher.accept(connection);
+    return connection;
+  };
+  return { dispatcher, children: children as [FakeChild, FakeChild], update, connect };
+}
+
+beforeEach(() => {
+  now = 0;
+  jest.useFakeTimers();
+});
+afterEach(() => jest.useRealTimers());
+
+test('a connection before any worker is ready › waits, and goes to the first that is', () => {
+  const { dispatcher, children, update, connect } = setUp(1);
+  connect();
+  expect(dispatcher.numbers).toMatchObject({ accepted: 1, waiting: 1, live: 0 });
+  update();
+  expect(children[0].given).toHaveLength(1);
+  expect(dispatcher.numbers).toMatchObject({ waiting: 0, live: 1, unacked: 1 });
+});
+
+test('a connection is taken › the copy here is closed, and not before', () => {
+  const { dispatcher, children, update, connect } = setUp(1);
+  update();
+  const connection = connect();
+  expect(connection.closed).toBe(false);
+  const number = children[0].take();
+  expect(connection.closed).toBe(true);
+  expect(dispatcher.numbers).toMatchObject({ live: 1, unacked: 0 });
+  children[0].emit('message', { closed: [number] });
+  expect(dispatcher.numbers).toMatchObject({ live: 0, unacked: 0 });
+});
+
+test('a worker owes an answer › it is given no second one; the next waits for whoever is free first', () => {
+  const { children, update, connect } = setUp(2);
+  update();
+  for (let count = 0; count < 5; count += 1) connect();
+  expect(children.map(({ given }) => given.length)).toEqual([1, 1]);
+  children[1].take();
+  expect(children.map(({ given }) => given.length)).toEqual([1, 2]);
+});
+
+test('a worker dies with one untaken › another one gets it, and its other connections are forgotten', () => {
+  const { dispatcher, children, update, connect } = setUp(2);
+  update();
+  const [first] = [connect(), connect()];
+  children[1].take();
+  children[0].die();
+  expect(first.closed).toBe(false);
+  expect(children[1].given).toHaveLength(2);
+  children[1].take();
+  expect(first.closed).toBe(true);
+  expect(dispatcher.numbers).toMatchObject({ regiven: 1, live: 2, unacked: 0, waiting: 0 });
+});
+
+test('a worker does not answer in time › another one gets it, and nothing more is given until the first has answered', () => {
+  const { dispatcher, children, update, connect } = setUp(2);
+  update();
+  connect();
+  now = TAKE_BACK_MS - 1;
+  dispatcher.tick();
+  expect(children[1].given).toHaveLength(0);
+  now = TAKE_BACK_MS;
+  dispatcher.tick();
+  expect(children[1].given).toHaveLength(1);
+  children[1].take();
+  for (let count = 0; count < 3; count += 1) {
+    connect();
+    children[1].take();
+  }
+  expect(children[0].given).toHaveLength(1);
+  children[0].refuse();
+  connect();
+  expect(children[0].given).toHaveLength(2);
+  expect(dispatcher.numbers).toMatchObject({ regiven: 1, live: 5, unacked: 1 });
+});
+
+test('a worker is stalled › the others get everything until it turns again', () => {
+  const { children, update, connect } = setUp(2);
+  update();
+  children[0].worker.stalledSince = 0;
+  now = 5_000;
+  for (let count = 0; count < 4; count += 1) {
+    connect();
+    children[1].take();
+  }
+  expect(children.map(({ given }) => given.length)).toEqual([0, 4]);
+  children[0].worker.stalledSince = null;
+  connect();
+  expect(children[0].given).toHaveLength(1);
+});
+
+test('nobody can take it for 10 s › it is refused, and the next ones are held anew', () => {
+  const { dispatcher, children, update, connect } = setUp(1);
+  const early = connect();
+  now = 9_000;
+  const late = connect();
+  now = 10_000;
+  dispatcher.tick();
+  expect([early.refused, late.refused]).toEqual([true, false]);
+  update();
+  expect(children[0].given).toHaveLength(1);
+  expect(dispatcher.numbers).toMatchObject({ accepted: 2, refused: 1, waiting: 0 });
+});
+
+test('a crowd while no worker is ready › only so many are held', () => {
+  const { dispatcher, connect } = setUp(1);
+  const crowd = Array.from({ length: 2_100 }, () => connect());
+  expect(crowd.filter(({ refused }) => refused)).toHaveLength(100);
+  expect(dispatcher.numbers.waiting).toBe(2_000);
+});
+
+test('a connection that no worker can take › refused in the end, not passed round for ever', () => {
+  const { children, update, connect } = setUp(1);
+  update();
+  const connection = connect();
+  for (let tries = 0; tries < 5; tries += 1) children[0].refuse();
+  expect(connection.refused).toBe(true);
+  expect(children[0].given).toHaveLength(5);
+});
+
+test('a limit for each address › counted over all workers, and given back when a connection ends or its worker dies', () => {
+  const { children, update, connect } = setUp(2, { maxPerAddress: 2 });
+  update();
+  const first = connect('10.0.0.1');
+  children[0].take();
+  connect('10.0.0.1');
+  const second = children[1].take();
+  expect(connect('10.0.0.1').refused).toBe(true);
+  expect(connect('10.0.0.2').refused).toBe(false);
+  children[0].take();
+  children[1].emit('message', { closed: [second] });
+  expect(connect('10.0.0.1').refused).toBe(false);
+  children[1].take();
+  expect(connect('10.0.0.1').refused).toBe(true);
+  children[0].die();
+  expect(connect('10.0.0.1').refused).toBe(false);
+  expect(first.refused).toBe(false);
+});
+
+test('all workers are full › the emptiest still gets it: it is the one to refuse', () => {
+  const { children, update, connect } = setUp(1, { maxConnections: 1 });
+  update();
+  connect();
+  children[0].take();
+  connect();
+  expect(children[0].given).toHaveLength(2);
+});
+
+test('a worker drains for its replacement › gets no more; one that drains in a whole stop does', () => {
+  const { children, update, connect } = setUp(2);
+  Object.assign(children[0].worker, { state: 'draining', drain: { reason: 'roll', since: 0 } });
+  update();
+  connect();
+  expect(children.map(({ given }) => given.length)).toEqual([0, 1]);
+  children[1].take();
+  Object.assign(children[1].worker, { state: 'draining', drain: { reason: 'stop', since: 0 } });
+  connect();
+  expect(children.map(({ given }) => given.length)).toEqual([0, 2]);
+});
+
+test('the end › told to the workers behind what they were given, and what waits is refused', () => {
+  const { dispatcher, children, update, connect } = setUp(1);
+  update();
+  connect();
+  const waiting = connect();
+  dispatcher.end();
+  expect(waiting.refused).toBe(true);
+  expect(children[0].sent.at(-1)?.message).toEqual({ last: true });
+});
