@@ -27,6 +27,8 @@ export interface Outcome {
   headers: Record<string, unknown>;
   /** Sent on a connection of its own, not on one that was there. */
   fresh: boolean;
+  /** Sent by a client that keeps its connection. */
+  keepAlive: boolean;
 }
 
 interface Call {
@@ -44,7 +46,15 @@ export function call(url: string, { path, method = 'GET', headers, body, agent =
   return new Promise((resolve) => {
     const finish = (result: number | string, text = '', answered: Record<string, unknown> = {}) => {
       clearTimeout(timer);
-      resolve({ result, ms: performance.now() - startedAt, startedAt, body: text, headers: answered, fresh: !sent.reusedSocket });
+      resolve({
+        result,
+        ms: performance.now() - startedAt,
+        startedAt,
+        body: text,
+        headers: answered,
+        fresh: !sent.reusedSocket,
+        keepAlive: agent !== false,
+      });
     };
     const sent = request(`${url}${path}`, { method, agent, ...(headers ? { headers } : {}) }, (response) => {
       const chunks: Buffer[] = [];
