@@ -5,6 +5,7 @@
 import { log } from '../../lib/log';
 import type { DrainReason } from './messages';
 import type { WorkerHandle } from './worker-handle';
+import { isBooting } from './worker-state';
 
 export interface Replacement {
   readonly old: WorkerHandle;
@@ -55,6 +56,11 @@ export class Replacing {
     } else this.#port.drain(old, reason);
   }
 
+  /** A roll begins: a new worker that does not serve yet was loaded before it, and nobody would miss it. */
+  cancel(): void {
+    if (this.#current && isBooting(this.#current.fresh.state)) this.#current.fresh.kill('roll');
+  }
+
   /** Somebody else needs the place: an old worker that was allowed to finish its last requests goes now. */
   hurry(): void {
     if (this.#current?.awaitsLimit && this.#current.old.state === 'ready') this.#port.drain(this.#current.old, this.#current.reason);
@@ -68,6 +74,7 @@ export class Replacing {
     if (gone !== current?.fresh || current.old.state === 'draining') return;
     this.#current = null;
     if (current.awaitsLimit) current.old.send({ type: 'limit-leave', allowed: false });
+    if (gone.killReason === 'roll') return;
     log.error('the replacement died; the old worker serves on', { slot: gone.slot, reason: current.reason });
   }
 }

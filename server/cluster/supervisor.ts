@@ -336,7 +336,7 @@ export class Supervisor {
     logExit(worker, exit, { planned, stopping: this.#phase === 'stopping' });
     if (this.#phase === 'starting' && worker.kind === 'http')
       this.#firstDeaths.push({ code: end.code ?? worker.failure?.code ?? null, message: whyNotReady(worker, end) });
-    if (worker.kind === 'http' && this.#phase === 'running' && worker.killReason !== 'stop' && reason !== 'scale')
+    if (worker.kind === 'http' && this.#phase === 'running' && !['stop', 'roll'].includes(worker.killReason ?? '') && reason !== 'scale')
       this.#deaths.countRestart(reason);
     if (!planned && !worker.crashing && this.#phase !== 'stopping') this.#countUnplannedDeath(worker, now);
     this.#turnover.onGone(worker, { planned, end }, now);

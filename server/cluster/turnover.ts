@@ -74,8 +74,10 @@ export class Turnover {
     this.#refuseDuringRoll();
     // It was loaded before whatever the roll is for.
     this.#port.nursery.discardReserve();
+    this.#replacing.cancel();
     this.#renewals.clear();
-    const id = this.#roll.begin(this.#port.roster.workers, this.#options.now());
+    const sparing = this.#port.roster.workers.filter(({ killReason }) => killReason === null);
+    const id = this.#roll.begin(sparing, this.#options.now());
     log.info('rolling restart begins', { roll: id, workers: this.rollStatus.total });
     this.#options.checkBuild().then(
       () => {

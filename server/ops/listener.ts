@@ -47,6 +47,15 @@ export class OpsDocuments {
     return json({ generated_at: new Date().toISOString(), alerts: alerts(this.#source) });
   }
 
+  /** The readiness of the whole, told by the primary: when no worker is left, nobody answers on the public port. */
+  ready(): OpsDocument {
+    const { supervisor } = this.#source;
+    const state = clusterState({ supervisor });
+    const serves = supervisor.ready > 0 && state !== 'draining' && state !== 'starting';
+    const status = serves ? (state === 'ready' ? 'ready' : 'degraded') : 'not-ready';
+    return json({ status, workers_ready: supervisor.ready, workers_target: supervisor.target }, serves ? 200 : 503);
+  }
+
   healthDetailed(): OpsDocument {
     const { supervisor, now } = this.#source;
     const state = clusterState(this.#source);
@@ -100,6 +109,8 @@ async function route(documents: OpsDocuments, request: IncomingMessage): Promise
       return documents.schema();
     case '/metrics':
       return documents.metrics(accept.includes('application/openmetrics-text'));
+    case '/ready':
+      return documents.ready();
     case '/health-detailed':
       return documents.healthDetailed();
     case '/alerts':

@@ -503,6 +503,21 @@ describe('a roll', () => {
     expect(late.got('drain')).toMatchObject({ reason: 'roll' });
   });
 
+  test('a worker is being recycled when it begins › its replacement, loaded before, is thrown away before it serves, and nothing is counted', async () => {
+    const { supervisor, first, children, pass } = running();
+    first.reports({ requests_count: 5000 });
+    pass(100);
+    supervisor.roll();
+    await settled();
+    expect(children[2]?.killedWith).toBe('SIGKILL');
+    children[2]?.exits(null, 'SIGKILL');
+    expect(children).toHaveLength(4);
+    expect(supervisor.rollStatus).toMatchObject({ state: 'canary', total: 2 });
+    expect([...supervisor.restarts]).toEqual([]);
+    expect(supervisor.lastExit).toBeNull();
+    expect(supervisor.breaker.deathsInWindow(0)).toBe(0);
+  });
+
   test('the service stops meanwhile › aborted', async () => {
     const { supervisor, id } = await rolling();
     supervisor.stop();
