@@ -1,0 +1,106 @@
+/** K9 and K24: workers leave with their last request, one at a time; and the primary is no bigger for having replaced many. */
+
+import { eventually, startChaos, stats } from '../cluster/support';
+import { counts, criterion } from '../support/criterion';
+import { failures } from '../support/paced-load';
+import { answered, postLoad, Watch } from './under-load';
+
+criterion('K9', 'recycling by requests', async (measure) => {
+  const service = await startChaos({
+    // A lame duck waits for the keep-alive time it promised, and one second.
+    env: { MAX_REQUESTS: '500', MAX_REQUESTS_JITTER: '50', KEEP_ALIVE_TIMEOUT: '1' },
+    args: ['--recycle-gap-ms', '0'],
+  });
+  const load = postLoad(service, 50);
+  const watch = new Watch(service);
+  const drains = () => service.events().filter(({ message, reason }) => message === 'worker drains' && reason === 'max_requests');
+  await answered(load, 20_000, 1_200_000);
+  await eventually('a recycling of each slot', async () => new Set(drains().map(({ slot }) => slot)).size === 4, 240_000);
+  const { mostRecycling, leastReady } = await watch.stop();
+  const outcomes = await load.stop();
+  const all = drains().map(({ requests, request_limit: own }) => ({ requests: Number(requests), own: Number(own) }));
+  // Who reached the limit while another was being replaced waited for its turn.
+  const waited = all.filter(({ requests, own }) => requests > own);
+  const exact = all.filter(({ requests, own }) => requests === own && own >= 500 && own <= 550);
+  measure(
+    'drained between 500 and 550 answers, unless another was recycling',
+    `${exact.length} of ${all.length}; ${waited.length} waited`,
+    exact.length + waited.length === all.length && exact.length > 0,
+  );
+  measure('never 2 recycling at once', mostRecycling, mostRecycling <= 1);
+  measure('never fewer than 4 ready workers', leastReady, leastReady >= 4);
+  measure(
+    `0 failed of ${counts(20_000)}`,
+    `${failures(outcomes).length} of ${outcomes.length}`,
+    failures(outcomes).length === 0 && outcomes.length >= counts(20_000),
+  );
+  await service.stop();
+});
+
+criterion('K9', 'recycling by memory and by age', async (measure) => {
+  const fat = await startChaos({ env: { WORKERS: '1', WORKER_MAX_RSS_MB: '1', JOBS: 'false' } });
+  const from = performance.now();
+  await eventually('a recycling', async () =>
+    fat.events().some(({ message, reason }) => message === 'worker is to be replaced' && reason === 'max_rss'),
+  );
+  const seconds = (performance.now() - from) / 1000;
+  measure('a breach of the memory limit is acted on in < 20 s', `${seconds.toFixed(1)} s`, seconds < 20);
+  await fat.stop();
+  const old = await startChaos({ env: { WORKERS: '1', WORKER_MAX_AGE: '3', JOBS: 'false', KEEP_ALIVE_TIMEOUT: '1' } });
+  await eventually('a recycling', async () => (await stats(old)).cluster.restarts.by_reason['max_age'] === 1);
+  measure('a worker past its age is replaced', 1, true);
+  await old.stop();
+});
+
+criterion('K24', 'a supervisor without leaks', async (measure) => {
+  const service = await startChaos({
+    env: {
+      MAX_REQUESTS: '20',
+      MAX_REQUESTS_JITTER: '0',
+      KEEP_ALIVE_TIMEOUT: '1',
+      WORKER_STANDBY: 'false',
+      LOG_LEVEL: 'WARN',
+      JOBS: 'false',
+    },
+    args: ['--recycle-gap-ms', '0'],
+  });
+  const recycled = async () => (await stats(service)).cluster.restarts.by_reason['max_requests'] ?? 0;
+  /** The primary when nothing is under way: four workers, none leaving. */
+  const atRest = () =>
+    eventually('rest', async () => {
+      const { primary, workers, cluster } = await stats(service);
+      const fdsAreNew = primary.fds !== null;
+      return cluster.booted_workers === 4 && workers.length === 4 && fdsAreNew && primary;
+    });
+  const turn = async (times: number) => {
+    const goal = (await recycled()) + times;
+    const load = postLoad(service, 100);
+    await eventually(`${goal} recycles`, async () => (await recycled()) >= goal, 1_200_000);
+    await load.stop();
+  };
+  // What is made once is made before the first reading.
+  await turn(4);
+  const before = await settledPrimary(atRest);
+  await turn(counts(200));
+  const after = await settledPrimary(atRest);
+  const flat = (key: 'fds' | 'timers' | 'listeners', what: string) =>
+    measure(`${what} of the primary flat over ${counts(200)} recycles`, `${before[key]} to ${after[key]}`, after[key] === before[key]);
+  flat('fds', 'descriptors');
+  flat('timers', 'timers');
+  flat('listeners', 'listeners');
+  const grown = (after.rss - before.rss) / 1024 / 1024;
+  measure('RSS grows by < 10 MB', `${grown.toFixed(1)} MB`, grown < 10);
+  await service.stop();
+});
+
+/** Descriptors are read every ten seconds; connections of the test's own questions come and go. The least of some readings at rest counts. */
+async function settledPrimary<T extends { fds: number | null; timers: number; listeners: number; rss: number }>(read: () => Promise<T>) {
+  const readings: T[] = [];
+  const until = performance.now() + 25_000;
+  while (performance.now() < until) {
+    readings.push(await read());
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+  const least = (key: 'timers' | 'listeners' | 'rss') => Math.min(...readings.map((reading) => reading[key]));
+  return { fds: readings.at(-1)?.fds ?? null, timers: least('timers'), listeners: least('listeners'), rss: least('rss') };
+}

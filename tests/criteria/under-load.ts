@@ -1,0 +1,60 @@
+/** Load over a running service, and what is seen of it meanwhile: for the criteria of rolls, recycling, life and stop. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Stats } from '../../server/ops/stats.schema';
+import { type Running, stats } from '../cluster/support';
+import { counts, isFull } from '../support/criterion';
+import { PacedLoad } from '../support/paced-load';
+
+/** 16 KB POSTs over 150 connections, half of them kept. */
+export const postLoad = (service: Running, perSecond = isFull() ? 100 : 50): PacedLoad =>
+  new PacedLoad({
+    port: Number(new URL(service.url).port),
+    path: '/chaos/swallow',
+    bytes: 16_384,
+    clients: isFull() ? 150 : 50,
+    perSecond,
+  });
+
+export const pidsOf = ({ workers }: Stats): number[] =>
+  workers.flatMap(({ kind, state, pid }) => (kind === 'http' && state === 'ready' ? [pid] : [])).sort((a, b) => a - b);
+
+/** Reads `/stats` again and again, five times a second, until stopped. */
+export class Watch {
+  leastReady = Number.POSITIVE_INFINITY;
+  mostRecycling = 0;
+  samples = 0;
+  readonly #done: Promise<void>;
+  #running = true;
+
+  constructor(service: Running) {
+    this.#done = this.#run(service);
+  }
+
+  async stop(): Promise<this> {
+    this.#running = false;
+    await this.#done;
+    return this;
+  }
+
+  async #run(service: Running): Promise<void> {
+    while (this.#running) {
+      const now = await stats(service);
+      this.samples += 1;
+      this.leastReady = Math.min(this.leastReady, now.cluster.booted_workers);
+      this.mostRecycling = Math.max(
+        this.mostRecycling,
+        now.workers.filter(({ kind, state }) => kind === 'http' && state === 'draining').length,
+      );
+      await delay(200);
+    }
+  }
+}
+
+/** Waits until `load` has had `requests` answers (a tenth of them in a short run). */
+export async function answered(load: PacedLoad, requests: number, limitMs = 600_000): Promise<void> {
+  const until = performance.now() + limitMs;
+  while (load.count < counts(requests)) {
+    if (performance.now() > until) throw new Error(`only ${load.count} answers within ${limitMs} ms`);
+    await delay(100);
+  }
+}
