@@ -10,7 +10,6 @@ import type { Endpoint } from './endpoint';
 import { invoicesEndpoints } from './invoices.routes';
 import { messageTemplatesEndpoints } from './message-templates.routes';
 import { messagesEndpoints } from './messages.routes';
-import { notificationsEndpoints } from './notifications.routes';
 import { ownAccountEndpoints } from './own-account.routes';
 import { reportsEndpoints } from './reports.routes';
 import { serviceOperationsEndpoints } from './service-operations.routes';
@@ -36,7 +35,6 @@ export const endpoints: readonly Endpoint[] = [
   ...auditLogsEndpoints,
   ...messagesEndpoints,
   ...messageTemplatesEndpoints,
-  ...notificationsEndpoints,
   ...webhooksEndpoints,
   ...telemetryEndpoints,
 ];

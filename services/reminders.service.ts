@@ -55,6 +55,7 @@ function claimReminders(): Promise<number> {
   const from = new Date(hour + (AHEAD_HOURS - CATCH_UP_HOURS) * HOUR_MS);
   const to = new Date(hour + (AHEAD_HOURS + 1) * HOUR_MS);
   return inTransaction(async () => {
+    const [quiet = USUAL_QUIET] = await query<QuietHours>(QUIET_HOURS, [tenant().id]);
     const due = await query<{ appointmentId: number; startTs: Date }>(CLAIM_REMINDERS, [
       tenant().id,
       from,
@@ -62,18 +63,12 @@ function claimReminders(): Promise<number> {
       `${AHEAD_HOURS} hours`,
       now,
     ]);
-    const runAt = await outsideQuietHours(now);
     for (const { appointmentId, startTs } of due) {
+      const runAt = afterQuiet(now, quiet, tenant().timeZone);
       await enqueue('reminder.send', { appointmentId, startsAt: startTs.toISOString() }, { runAt });
     }
     return due.length;
   });
-}
-
-/** `at`, or the end of the shop's quiet hours if it falls into them. */
-export async function outsideQuietHours(at: Date): Promise<Date> {
-  const [quiet = USUAL_QUIET] = await query<QuietHours>(QUIET_HOURS, [tenant().id]);
-  return afterQuiet(at, quiet, tenant().timeZone);
 }
 
 /**

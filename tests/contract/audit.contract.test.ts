@@ -225,13 +225,6 @@ const CASES: Readonly<Record<string, Case>> = {
     action: 'MESSAGE_DELETE',
     call: ({ appointment, message }) => ({ path: `/api/appointments/${appointment.id}/messages/${message.id}` }),
   },
-  retryNotification: {
-    action: 'NOTIFICATION_RETRY',
-    call: async ({ appointment }) => {
-      await admin(`UPDATE notification_log SET status = 'failed', error_code = '30003' WHERE appointment_id = $1`, [appointment.id]);
-      return { path: `/api/admin/notifications/${appointment.id}/retry` };
-    },
-  },
   createMessageTemplate: {
     action: 'CREATE',
     call: () => ({ path: '/api/admin/message-templates', body: { slug: 'new', label: 'New', channel: 'sms', body: 'Hello' } }),

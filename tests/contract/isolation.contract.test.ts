@@ -25,7 +25,7 @@ function foreignId({ path }: Endpoint, name: string, shop: FullShop): string {
   if (name === 'plate') return shop.vehicle.plate;
   if (path.includes('/customers/:')) return String(shop.customer.id);
   if (path.includes('/vehicles/:')) return String(shop.vehicle.id);
-  if (path.includes('/appointments/:') || path.includes('/notifications/:')) return String(shop.appointment.id);
+  if (path.includes('/appointments/:')) return String(shop.appointment.id);
   if (path.includes('/invoices/:')) return shop.invoice.id;
   if (path.includes('/technicians/:')) return shop.technician.id;
   if (path.includes('/service-operations/:')) return shop.operation.id;

@@ -21,7 +21,6 @@ const MATRIX: Readonly<Record<string, string>> = {
     createCustomer updateCustomer createVehicle transferVehicles updateVehicle deactivateVehicle transferVehicle
     deleteAppointment checkInAppointment checkOutAppointment createServiceOperation updateServiceOperation
     deleteServiceOperation addServiceLine deleteServiceLine sendMessage markMessage deleteMessage reportTemplateUsage
-    retryNotification
   `,
   'Owner Accountant': `
     refundPayment
@@ -39,8 +38,7 @@ const MATRIX: Readonly<Record<string, string>> = {
     reportAppointments reportPayments exportAppointments exportInvoices listMessageTemplates getMessageTemplate
   `,
   'Owner Advisor Accountant Technician': `
-    listAdminAppointments readBoard getAdminAppointment listTechnicians listServiceLines listMessages listNotifications
-    readNotificationStats
+    listAdminAppointments readBoard getAdminAppointment listTechnicians listServiceLines listMessages
   `,
   'Owner Advisor Customer': `
     createRoleVehicle replaceVehicle createAppointment

@@ -229,26 +229,6 @@ describe('reminders', () => {
     expect(bodies).toEqual(['May 6', 'May 10']);
   });
 
-  test('refused by the provider › failed in the log; sent again on request › a second text, and sent', async () => {
-    const { appointment } = await visit({}, new Date('2027-06-02T20:30:00Z'));
-    const logged = async () =>
-      (
-        await admin<{ status: string; error_code: string | null }>(
-          'SELECT status, error_code FROM notification_log WHERE appointment_id = $1',
-          [appointment.id],
-        )
-      )[0];
-    await claim('2027-06-01T20:00:00Z');
-    sandbox.fail({ kind: 'rejected', code: 21610 });
-    await run('2027-06-01T20:01:00Z');
-    expect(await logged()).toEqual({ status: 'failed', error_code: '21610' });
-    const retry = async () => agent.post(`/api/admin/notifications/${appointment.id}/retry`);
-    expect((await at('2027-06-01T21:00:00Z', retry)).status).toBe(202);
-    await run('2027-06-01T21:01:00Z');
-    expect(await logged()).toEqual({ status: 'sent', error_code: null });
-    expect((await remindersOf(appointment)).map(({ status }) => status)).toEqual(['failed', 'sending']);
-  });
-
   test('every hour › scheduled', () => {
     expect(remindersJobs.map(({ name, schedule }) => [name, schedule])).toEqual([
       ['reminders.claim', '0 * * * *'],
