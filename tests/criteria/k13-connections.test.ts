@@ -77,6 +77,8 @@ criterion('K13', 'scaling, a roll and a kill under load › the server never see
   await eventually('the roll', async () => (await stats(service)).cluster.roll.last?.result === 'completed', 120_000);
   await eventually('two workers', async () => (await grants(service)).serving === 2);
 
+  // As in a service that has been running for a while: the roll has used up the worker in reserve.
+  await eventually('a worker in reserve', async () => (await stats(service)).cluster.standby?.state === 'hello', 120_000);
   const before = await grants(service);
   const victim = (await stats(service)).workers.find(({ kind }) => kind === 'http');
   process.kill(victim?.pid ?? 0, 'SIGKILL');
