@@ -200,7 +200,7 @@ export class Dispatcher {
     waiting.tries += 1;
     lane.given = { number, waiting, at: now };
     lane.live += 1;
-    lane.child.send({ give: number, at: monotonicMs() }, waiting.connection.handle as never, { keepOpen: true }, (error) => {
+    lane.child.send({ give: number, at: Math.floor(monotonicMs()) }, waiting.connection.handle as never, { keepOpen: true }, (error) => {
       if (!error) return;
       // The channel is closing: the exit follows.
       lane.broken = true;

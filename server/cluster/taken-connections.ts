@@ -15,7 +15,7 @@ interface TcpHandle {
 }
 
 /** Ended connections ride on the next answer to the primary; without one they wait no longer than this. */
-const CLOSED_DELAY_MS = 25;
+const CLOSED_DELAY_MS = 5;
 /** The primary says when no connection will come any more; this is only for one that does not. */
 const LAST_WAIT_MS = 15_000;
 

@@ -3,8 +3,8 @@ import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { call, eventually, type Running, startChaos, stats } from '../cluster/support';
 import { criterion, isFull, limit } from '../support/criterion';
-import { parseAnswers, SPLITTINGS, seeded, send, split } from '../support/raw-client';
-import { bytesFor, RAW_REQUESTS } from '../support/raw-requests';
+import { attempt, parseAnswers, SPLITTINGS, seeded } from '../support/raw-client';
+import { RAW_REQUESTS, type RawRequest } from '../support/raw-requests';
 
 const start = (DISPATCH: string, env: Record<string, string> = {}): Promise<Running> =>
   startChaos({ env: { DISPATCH, MAX_REQUESTS: '0', WORKER_STANDBY: 'false', JOBS: 'false', LOG_LEVEL: 'WARNING', ...env } });
@@ -17,12 +17,13 @@ for (const dispatch of ['least', 'rr'])
     const wrong: string[] = [];
     let serverErrors = 0;
     const attempts = SPLITTINGS.flatMap((how) => RAW_REQUESTS.map((each, index) => ({ how, each, id: `${how}-${index}` })));
+    const tried: { each: RawRequest; id: string }[] = [];
     const random = seeded(20_260);
     const queue = [...attempts];
     const clients = Array.from({ length: PARALLEL }, async () => {
       for (let next = queue.shift(); next; next = queue.shift()) {
-        const bytes = bytesFor(next.each, next.id);
-        const reaction = await send(portOf(service), split(bytes, next.how, random), { ...next.each, bytes });
+        const reaction = await attempt(portOf(service), next.each, { how: next.how, random, id: next.id });
+        tried.push({ each: next.each, id: reaction.id });
         if (reaction.statuses.some((status) => status >= 500)) serverErrors += 1;
         const seen = `${reaction.statuses} ${reaction.closed ? 'close' : 'open'} ${reaction.rest}`.trim();
         if (seen !== `${next.each.answers} ${next.each.after}`.trim()) wrong.push(`${next.id} ${next.each.name}: ${seen}`);
@@ -30,7 +31,7 @@ for (const dispatch of ['least', 'rr'])
     });
     await Promise.all(clients);
     const marks = JSON.parse((await call(service.url, { path: '/chaos/marks' })).body) as Record<string, number>;
-    const smuggled = attempts.filter(({ each, id }) => (marks[id] ?? 0) !== each.marks).map(({ each, id }) => `${id} ${each.name}`);
+    const smuggled = tried.filter(({ each, id }) => (marks[id] ?? 0) !== each.marks).map(({ each, id }) => `${id} ${each.name}`);
     measure('at least 100 requests', RAW_REQUESTS.length, RAW_REQUESTS.length >= 100);
     measure('the expected answers', `${wrong.length} of ${attempts.length} others ${wrong.slice(0, 5).join('; ')}`, wrong.length === 0);
     measure(

@@ -4,8 +4,8 @@ import { Agent, get, type IncomingMessage, type RequestListener, type Server } f
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { type ConnectionBounds, createHttpServer } from '../../../server/http/http-server';
 import { lifecycle } from '../../../server/lifecycle';
-import { parseAnswers, seeded, send, split } from '../../support/raw-client';
-import { bytesFor, RAW_REQUESTS } from '../../support/raw-requests';
+import { attempt, parseAnswers, seeded } from '../../support/raw-client';
+import { RAW_REQUESTS } from '../../support/raw-requests';
 
 const BOUNDS: ConnectionBounds = { max: 1_000, maxPerAddress: 0, maxRequests: 0 };
 const servers: Server[] = [];
@@ -57,9 +57,8 @@ test.each(['whole', 'random'] as const)(
     const seen: unknown[] = [];
     await Promise.all(
       RAW_REQUESTS.map(async (each, index) => {
-        const bytes = bytesFor(each, `c${index}`);
-        const { statuses, closed, rest } = await send(port, split(bytes, how, random), { ...each, bytes });
-        seen[index] = { name: each.name, answers: statuses, after: closed ? 'close' : 'open', marks: marks.get(`c${index}`) ?? 0, rest };
+        const { statuses, closed, rest, id } = await attempt(port, each, { how, random, id: `c${index}` });
+        seen[index] = { name: each.name, answers: statuses, after: closed ? 'close' : 'open', marks: marks.get(id) ?? 0, rest };
       }),
     );
     expect(seen).toEqual(
