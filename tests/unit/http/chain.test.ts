@@ -156,6 +156,7 @@ const list: Endpoint[] = [
     path: '/api/export',
     id: 'export',
     reply: [200],
+    media: ['text/csv'],
     handle: async () => new StreamReply({ contentType: 'text/csv; charset=utf-8', filename: 'all items.csv', chunks: pieces() }),
   }),
   endpoint({
@@ -164,6 +165,7 @@ const list: Endpoint[] = [
     path: '/api/export-fails',
     id: 'exportFails',
     reply: [200],
+    media: ['text/csv'],
     handle: async () => new StreamReply({ contentType: 'text/csv', chunks: pieces(0) }),
   }),
   endpoint({
@@ -172,6 +174,7 @@ const list: Endpoint[] = [
     path: '/api/export-breaks',
     id: 'exportBreaks',
     reply: [200],
+    media: ['text/csv'],
     handle: async () => new StreamReply({ contentType: 'text/csv', chunks: pieces(2) }),
   }),
   endpoint({
