@@ -58,7 +58,7 @@ criterion('K6', '200 kept connections after a rolling restart of 4 workers', asy
   const skew = Math.max(...own.shares) / Math.min(...own.shares);
   measure('least: most / fewest connections <= 1.2', `${own.shares.join('/')} = ${skew.toFixed(2)}`, skew <= 1.2);
   const failed = own.outcomes.filter(({ result }) => result !== 200).length;
-  measure('least: no failed request', `${failed} of ${own.outcomes.length}`, failed === 0);
+  measure('least: no failed request', `${failed} failed: ${JSON.stringify(tally(own.outcomes))}`, failed === 0);
 });
 
 criterion('K6', 'a stuck worker is killed', async (measure) => {
