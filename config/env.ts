@@ -88,6 +88,11 @@ export const environmentSchema = z.object({
     .meta({ kind: 'whole number' })
     .describe('HTTP workers; default min(4, processors, cgroup quota, memory), `start:prod` 4'),
   WORKER_TIMEOUT: seconds(30, 1).describe('A worker silent for this long is killed and replaced'),
+  WATCHDOG: flag(true).describe(
+    'A thread in each process that sees its event loop stand still, and why; off = noticed by WORKER_TIMEOUT alone',
+  ),
+  EVIDENCE_DIR: z.string().optional().describe('Folder of what stalled workers were doing, and of profiles; default DATA_DIR/evidence'),
+  EVIDENCE_MAX_MB: count(100, 1).describe('Size of that folder; the oldest files go first'),
   BOOT_TIMEOUT: seconds(30, 1).describe('A worker not ready within this time is killed'),
   MAX_REQUESTS: count(1000).describe('Requests after which a worker is recycled; 0 = never'),
   MAX_REQUESTS_JITTER: count(100).describe('Random addition to MAX_REQUESTS, so workers do not recycle together'),

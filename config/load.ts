@@ -29,8 +29,9 @@ export type RawEnvironment = Readonly<Record<string, string | undefined>>;
 const PLACEHOLDER = /^(change.?me|secret|dev.?secret|password|placeholder|example|test|your.*secret.*)/i;
 const LOCAL_HOST = /^(localhost|127\.\d+\.\d+\.\d+|::1|\[::1\]|)$/;
 
-export interface Config extends Omit<Environment, 'JWT_SECRET' | 'DB_SSL' | 'STRUCTURED_LOGGING' | 'WORKERS' | 'DB_SEED'> {
+export interface Config extends Omit<Environment, 'JWT_SECRET' | 'DB_SSL' | 'STRUCTURED_LOGGING' | 'WORKERS' | 'DB_SEED' | 'EVIDENCE_DIR'> {
   readonly WORKERS: number;
+  readonly EVIDENCE_DIR: string;
   /** Where the worker count comes from, for `/stats`. */
   readonly workersSource: string;
   /** Empty until the launcher has filled it in (development generates it into `DATA_DIR`). */
@@ -128,6 +129,7 @@ function derive(env: Environment, host: HostLimits): Config {
     DB_POOL_MAX: env.DB_POOL_SIZE ?? env.DB_POOL_MAX,
     WORKERS: workers.count,
     workersSource: workers.source,
+    EVIDENCE_DIR: env.EVIDENCE_DIR ?? join(env.DATA_DIR, 'evidence'),
     JWT_SECRET: env.JWT_SECRET ?? '',
     DB_SSL: env.DB_SSL ?? (isProduction && databaseUrl && !isLocalUrl(databaseUrl) ? 'verify' : 'off'),
     STRUCTURED_LOGGING: env.STRUCTURED_LOGGING ?? isProduction,

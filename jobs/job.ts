@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { z } from 'zod';
+import { breadcrumbs } from '../lib/breadcrumbs';
 import { newWorkStats, type Tenant, withContext } from '../lib/context';
 import { log } from '../lib/log';
 import { ProviderRefusal } from '../lib/provider-error';
@@ -52,14 +53,18 @@ export async function runJob({ name, payload, run, givenUp }: Job, raw: unknown,
     log.warn('job dropped: its tenant is gone', { job: name });
     return;
   }
+  const crumb = breadcrumbs.enter();
+  const id = requestId ?? randomUUID();
+  breadcrumbs.setId(crumb, id);
+  breadcrumbs.setRoute(crumb, name);
   const context = {
-    requestId: requestId ?? randomUUID(),
+    requestId: id,
     operation: name,
     actor: { kind: 'system', id: `job:${name}`, role: null } as const,
     tenant,
     ip: null,
     userAgent: null,
-    stats: newWorkStats(),
+    stats: newWorkStats(crumb),
   };
   const started = performance.now();
   await withContext(context, async () => {
@@ -71,6 +76,8 @@ export async function runJob({ name, payload, run, givenUp }: Job, raw: unknown,
       log.log(last ? 'error' : 'warn', last ? 'job given up' : 'job failed; it will be tried again', { job: name, attempt, error });
       if (last) await givenUp?.(payload.parse(raw) as never);
       throw error;
+    } finally {
+      breadcrumbs.leave(crumb);
     }
   });
 }

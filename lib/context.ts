@@ -4,6 +4,7 @@
  * `server/http/` (a request), `jobs/` (a job) and `scripts/` (a command).
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { breadcrumbs, type Crumb, NO_CRUMB } from './breadcrumbs';
 import type { Caller } from './caller';
 
 export type StaffRole = 'Owner' | 'Advisor' | 'Accountant' | 'Technician';
@@ -35,6 +36,8 @@ export interface Tenant {
 export interface WorkStats {
   queries: number;
   dbMs: number;
+  /** Its mark in the memory that the watchdog reads; whoever asks for its context runs. */
+  crumb: Crumb;
 }
 
 export interface Context {
@@ -56,6 +59,7 @@ const storage = new AsyncLocalStorage<Context>();
 
 /** Runs `work` inside `context`; the only door. */
 export function withContext<T>(context: Context, work: () => T): T {
+  breadcrumbs.resume(context.stats.crumb);
   return storage.run(Object.freeze(context), work);
 }
 
@@ -63,6 +67,7 @@ export function withContext<T>(context: Context, work: () => T): T {
 export function context(): Context {
   const current = storage.getStore();
   if (!current) throw new Error('No context: this code ran outside a request, job or command');
+  breadcrumbs.resume(current.stats.crumb);
   return current;
 }
 
@@ -78,4 +83,4 @@ export function tenant(): Tenant {
   return current;
 }
 
-export const newWorkStats = (): WorkStats => ({ queries: 0, dbMs: 0 });
+export const newWorkStats = (crumb: Crumb = NO_CRUMB): WorkStats => ({ queries: 0, dbMs: 0, crumb });

@@ -4,6 +4,7 @@
  */
 import pg from 'pg';
 import { config } from '../config';
+import { breadcrumbs } from './breadcrumbs';
 import { type Context, currentContext, withContext } from './context';
 import { log } from './log';
 import { metrics } from './metrics';
@@ -56,7 +57,10 @@ type Sent = Pick<Statement, 'text' | 'values'>;
 /** `current` is the context that sent the statement: the driver calls back outside it. */
 function finished({ text, values }: Sent, started: number, current: Context | undefined, error: unknown): void {
   const ms = performance.now() - started;
-  if (current) current.stats.dbMs += ms;
+  if (current) {
+    current.stats.dbMs += ms;
+    breadcrumbs.resume(current.stats.crumb);
+  }
   if (!error) lastSuccess = performance.now();
   const verb = /^\s*(\w+)/.exec(text)?.[1]?.toLowerCase() ?? '';
   metrics.querySeconds.observe({ target: 'primary', kind: KINDS.has(verb) ? verb : 'other' }, ms / 1000);

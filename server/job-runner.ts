@@ -26,6 +26,7 @@ import { connectToPrimary, type PrimaryLink } from './cluster/link';
 import { QueueConnection } from './cluster/queue-connection';
 import { keepReclaiming } from './cluster/queue-reclaim';
 import { watchQueue } from './cluster/queue-watch';
+import { startWatchdog } from './cluster/watchdog';
 
 export const JOBS: readonly Job[] = [...mailJobs, ...messagesJobs, ...remindersJobs, ...sessionsJobs];
 
@@ -130,6 +131,7 @@ function firstLook(events: EventEmitter): Promise<void> {
 }
 
 async function main(link: PrimaryLink): Promise<void> {
+  const watchdog = startWatchdog('jobs');
   // Ctrl-C reaches the whole group; only the primary decides when this process goes.
   if (link.connected) for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
   try {
@@ -163,6 +165,7 @@ async function main(link: PrimaryLink): Promise<void> {
         return leave(EXIT.loadError);
       },
     );
+    watchdog.arm();
     link.ready({ host: '', port: 0 });
     log.info('jobs are being worked', { jobs: JOBS.map(({ name }) => name) });
   } catch (error) {

@@ -9,11 +9,14 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { Server as NetServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import { breadcrumbs, type Crumb, NO_CRUMB } from '../lib/breadcrumbs';
 import { log } from '../lib/log';
 import { endLongLived } from '../lib/long-lived';
 
 interface Flight {
   readonly startedAt: number;
+  /** The same facts for the watchdog thread, which cannot read this object. */
+  readonly crumb: Crumb;
   requestId: string | null;
   route: string | null;
 }
@@ -117,8 +120,18 @@ export class Lifecycle {
   describe(response: ServerResponse, { requestId, route }: { requestId?: string; route?: string }): void {
     const flight = this.#flights.get(response);
     if (!flight) return;
-    if (requestId !== undefined) flight.requestId = requestId;
-    if (route !== undefined) flight.route = route;
+    if (requestId !== undefined) {
+      flight.requestId = requestId;
+      breadcrumbs.setId(flight.crumb, requestId);
+    }
+    if (route !== undefined) {
+      flight.route = route;
+      breadcrumbs.setRoute(flight.crumb, route);
+    }
+  }
+
+  crumbOf(response: ServerResponse): Crumb {
+    return this.#flights.get(response)?.crumb ?? NO_CRUMB;
   }
 
   /** The longest running requests, longest first. */
@@ -192,13 +205,16 @@ export class Lifecycle {
   #begin(socket: Socket, response: ServerResponse): void {
     const connection = this.#connections.get(socket);
     this.#started += 1;
-    this.#flights.set(response, { startedAt: performance.now(), requestId: null, route: null });
+    const startedAt = performance.now();
+    const crumb = breadcrumbs.enter(startedAt);
+    this.#flights.set(response, { startedAt, crumb, requestId: null, route: null });
     if (this.#flights.size > this.#inFlightMax) this.#inFlightMax = this.#flights.size;
     if (connection) connection.active += 1;
     // Node writes `Connection: close` for a response that may not keep its connection.
     if (this.#draining) response.shouldKeepAlive = false;
     response.once('close', () => {
       this.#flights.delete(response);
+      breadcrumbs.leave(crumb);
       this.#finished += 1;
       if (connection) {
         connection.active -= 1;

@@ -8,7 +8,7 @@ import { log } from '../../lib/log';
 import { addressFailure, type BootFailure } from './boot';
 import { Dispatcher, type TakingChild } from './dispatcher';
 import { PublicListener } from './public-listener';
-import { regiveAfterDeath } from './regive';
+import { regive } from './regive';
 import type { WorkerHandle } from './worker-handle';
 
 export interface Address {
@@ -105,6 +105,7 @@ class OwnFront implements Front {
 class RoundRobinFront implements Front {
   readonly address = Promise.resolve(null);
   #regiven = 0;
+  #workers: readonly WorkerHandle[] = [];
 
   get facts(): DispatchFacts {
     const unknown = { accepted: null, live: null, unacked: null, waiting: null, refused: null, shares: null };
@@ -112,13 +113,27 @@ class RoundRobinFront implements Front {
   }
 
   follow(child: ChildProcess): void {
-    regiveAfterDeath(child, (count) => {
-      this.#regiven += count;
-      log.info('connections of a dead worker went to another one', { count });
+    regive(child, {
+      onRegiven: (count) => {
+        this.#regiven += count;
+        log.info('connections of a dead worker went to another one', { count });
+      },
+      avoid: () => this.#isAvoided(child.pid),
     });
   }
 
-  update(): void {}
+  update(workers: readonly WorkerHandle[]): void {
+    this.#workers = workers;
+  }
+
+  /** No new connection for a worker that stands still or rests, as long as another one takes them. */
+  #isAvoided(pid: number | undefined): boolean {
+    const now = performance.now();
+    const worker = this.#workers.find((one) => one.pid === pid);
+    if (worker?.state !== 'ready' || worker.takesConnections(now)) return false;
+    return this.#workers.some((other) => other.takesConnections(now));
+  }
+
   tick(): void {}
   async close(): Promise<void> {}
 }

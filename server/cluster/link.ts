@@ -15,6 +15,7 @@ import { EXIT } from './exit-codes';
 import { LeasedLimits, type Take } from './limits';
 import type { DrainReason, FromChild, ToChild } from './messages';
 import { isMessage } from './messages';
+import { profileSelf } from './self-profile';
 import { SelfReport } from './self-report';
 
 const REPORT_MS = 1_000;
@@ -292,12 +293,24 @@ class IpcLink implements PrimaryLink {
       case 'ops-answer':
         this.#documents.finish(message.call, message.document);
         break;
+      case 'profile':
+        void this.#profile(message);
+        break;
       case 'reopen-logs':
         reopenLogs();
         break;
       case 'dump':
         log.info('state of this process', { ...this.#self.collect() });
         break;
+    }
+  }
+
+  async #profile({ call, name, seconds }: Extract<ToChild, { type: 'profile' }>): Promise<void> {
+    try {
+      this.#send({ type: 'profiled', call, path: await profileSelf({ name, seconds }), problem: null });
+    } catch (error) {
+      log.error('the profile failed', { error });
+      this.#send({ type: 'profiled', call, path: null, problem: (error as Error).message });
     }
   }
 

@@ -106,6 +106,7 @@ export type FromChild =
   | { type: 'limit-reset'; call: number; key: string }
   | { type: 'bus-publish'; call: number; topic: string; payload: unknown }
   | { type: 'bus-ack'; delivery: number }
+  | { type: 'profiled'; call: number; path: string | null; problem: string | null }
   | { type: 'ops-get'; call: number; what: 'stats' | 'metrics'; windowSeconds: number; openMetrics: boolean };
 
 export type ToChild =
@@ -124,6 +125,7 @@ export type ToChild =
   | { type: 'bus-message'; delivery: number; topic: string; payload: unknown }
   | { type: 'bus-done'; call: number }
   | { type: 'ops-answer'; call: number; document: OpsDocument }
+  | { type: 'profile'; call: number; name: string; seconds: number }
   | { type: 'reopen-logs' }
   | { type: 'dump' };
 

@@ -7,6 +7,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import cluster from 'node:cluster';
 import { existsSync, mkdirSync } from 'node:fs';
 import { hostname } from 'node:os';
+import type { Readable } from 'node:stream';
 import { config } from '../../config';
 import { childEnvironment } from '../../config/child-environment';
 import type { ClusterFacts } from '../../lib/cluster-ports';
@@ -25,13 +26,17 @@ import { EXIT, type ExitCode, exitCodeOf } from './exit-codes';
 import { createFront } from './front';
 import { LogRotation } from './log-rotation';
 import { Preparation } from './preparation';
+import { killDescendants } from './process-tree';
+import { Profiles } from './profiles';
 import { Refusal } from './refusal';
 import { listenForSignals } from './signals';
 import { SnapshotStore } from './snapshots';
+import { followStalls } from './stalls';
 import { stateDump } from './state-dump';
 import { Supervisor } from './supervisor';
 import { Switchboard } from './switchboard';
 import type { Tail } from './tail';
+import { CHILD_STDIO, WATCHDOG_FD, watchdogArguments } from './watchdog-lines';
 import type { Child, WorkerHandle } from './worker-handle';
 
 export interface PrimaryOptions {
@@ -51,6 +56,7 @@ const FORCED_DATABASE_STOP_MS = 1_500;
 const SIGNAL_ECHO_MS = 500;
 
 export class Primary {
+  readonly profiles = new Profiles(() => this.#supervisor.workers);
   readonly #options: PrimaryOptions;
   readonly #store = new SnapshotStore();
   readonly #books = new Books(this.#store);
@@ -124,7 +130,7 @@ export class Primary {
     await this.#openOps();
     await this.#preparation.run();
     if (this.#stopping) return;
-    cluster.setupPrimary({ exec: this.#options.scripts.worker, args: [], stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
+    cluster.setupPrimary({ exec: this.#options.scripts.worker, args: watchdogArguments(process.pid), stdio: CHILD_STDIO });
     this.#forked = true;
     this.#supervisor.start();
     this.#every(TICK_MS, () => this.#supervisor.tick());
@@ -168,7 +174,10 @@ export class Primary {
         onChange: () => this.#onChange(),
         onStarted: () => void this.#announce(),
         onStartFailed: (code, message) => void this.#fail(new BootFailure(code, message)),
-        onMessage: (worker, message) => this.#switchboard.onMessage(worker, message),
+        onMessage: (worker, message) => {
+          if (message.type === 'profiled') this.profiles.onProfiled(worker, message);
+          else this.#switchboard.onMessage(worker, message);
+        },
         onSettled: (worker) => this.#onSettled(worker),
         onStopped: (forced) => void this.#finish(forced ? EXIT.forced : EXIT.ok),
       },
@@ -180,14 +189,27 @@ export class Primary {
     const child: ChildProcess =
       kind === 'http'
         ? cluster.fork(env).process
-        : fork(this.#options.scripts.jobs, [], { env: childEnvironment(env), stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
+        : fork(this.#options.scripts.jobs, watchdogArguments(process.pid), { env: childEnvironment(env), stdio: CHILD_STDIO });
     tail.follow(child.stdout);
     tail.follow(child.stderr);
     if (kind === 'http') this.#front.follow(child);
+    followStalls(child.stdio[WATCHDOG_FD] as Readable | undefined, () => this.#handleOf(child.pid));
+    const kill = child.kill.bind(child);
+    child.kill = (signal) => {
+      // A command that a blocked worker waits for would outlive it.
+      if (signal === 'SIGKILL' && child.pid !== undefined) killDescendants(child.pid);
+      return kill(signal);
+    };
     return child as Child;
   }
 
+  #handleOf(pid: number | undefined): WorkerHandle | undefined {
+    const { children, standby } = this.#supervisor;
+    return [...children, ...(standby ? [standby] : [])].find((child) => child.pid === pid);
+  }
+
   #onSettled(worker: WorkerHandle): void {
+    this.profiles.forget(worker);
     this.#switchboard.forget(worker);
     this.#books.settle(worker);
   }

@@ -17,13 +17,35 @@ interface ClusterMessage {
 }
 
 const READ_REST_MS = 50;
+const REFUSE_MS = 2;
 
-/** Follows one worker; `onRegiven` is called with the number of connections given to others after its death. */
-export function regiveAfterDeath(worker: ChildProcess, onRegiven: (count: number) => void): void {
+export interface RegiveOptions {
+  /** Called with the number of connections given to others after its death. */
+  onRegiven: (count: number) => void;
+  /** True while the worker is to get no new connection and somebody else can take it. */
+  avoid?: () => boolean;
+}
+
+/**
+ * A connection for a worker that is to get none is never sent: it is refused in its name, and the module gives it to the next.
+ * What was sent already stays with it, for it may read from it when it goes on; after its death that is given to others.
+ */
+export function regive(worker: ChildProcess, { onRegiven, avoid = () => false }: RegiveOptions): void {
   const untaken = new Set<number>();
+  const refuse = (ack: number): void => {
+    if (untaken.delete(ack)) worker.emit('internalMessage', { cmd: 'NODE_CLUSTER', ack, accepted: false });
+  };
   const send = worker.send.bind(worker) as (...args: unknown[]) => boolean;
   (worker as { send: unknown }).send = (message: ClusterMessage, ...rest: unknown[]): boolean => {
-    if (message?.cmd === 'NODE_CLUSTER' && message.act === 'newconn' && typeof message.seq === 'number') untaken.add(message.seq);
+    if (message?.cmd === 'NODE_CLUSTER' && message.act === 'newconn' && typeof message.seq === 'number') {
+      const { seq } = message;
+      untaken.add(seq);
+      if (avoid()) {
+        // Not at once: while the others are busy it would come back here each time.
+        setTimeout(() => refuse(seq), REFUSE_MS);
+        return true;
+      }
+    }
     return send(message, ...rest);
   };
   worker.on('internalMessage', (message: ClusterMessage) => {
@@ -33,8 +55,7 @@ export function regiveAfterDeath(worker: ChildProcess, onRegiven: (count: number
     // What it still said is in the channel already: read it first. ('disconnect' does not come while a handle is under way.)
     setTimeout(() => {
       const refused = [...untaken];
-      untaken.clear();
-      for (const ack of refused) worker.emit('internalMessage', { cmd: 'NODE_CLUSTER', ack, accepted: false });
+      for (const ack of refused) refuse(ack);
       if (refused.length > 0) onRegiven(refused.length);
     }, READ_REST_MS);
   });

@@ -355,12 +355,14 @@ export class Supervisor {
       const late = overdue(worker, now, this.#options);
       if (!late) continue;
       const { reason, limitMs } = late;
+      if (reason === 'stall' && worker.stalls.isTakingEvidence(now)) continue;
       const { id, slot, pid, report } = worker;
+      const stall = worker.stalledSince === null ? {} : { stall: worker.stalls.last };
       if (reason === 'drain_timeout') {
-        log.error('requests outlived the drain', { worker: id, in_flight: report?.in_flight, hanging: report?.hanging });
+        log.error('requests outlived the drain', { worker: id, in_flight: report?.in_flight, hanging: report?.hanging, ...stall });
         if (this.#phase === 'stopping') this.#forced = true;
       }
-      if (reason === 'stall') log.error('worker is silent', { worker: id, last_in_flight: report?.hanging });
+      if (reason === 'stall') log.error('worker is silent', { worker: id, last_in_flight: report?.hanging, ...stall });
       log.error('worker is killed', { worker: id, slot, worker_pid: pid, reason, limit_ms: limitMs });
       worker.kill(reason);
     }

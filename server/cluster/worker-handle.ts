@@ -4,6 +4,7 @@
  */
 import type { ChildProcess } from 'node:child_process';
 import { type DrainReason, type FromChild, isMessage, type Report, type ToChild } from './messages';
+import { StallRecord } from './stalls';
 import type { Tail } from './tail';
 import { move, type WorkerState } from './worker-state';
 
@@ -69,6 +70,10 @@ export class WorkerHandle {
   rss = { over: 0, readAt: 0 };
   /** A resize that the child has not confirmed yet. */
   resizingTo: number | null = null;
+  /** It gets no new connection for now, because it is being profiled. */
+  resting = false;
+  /** What its watchdog thread says about its event loop. */
+  readonly stalls = new StallRecord();
   readonly #child: Child;
   #state: WorkerState = 'forked';
 
@@ -135,6 +140,16 @@ export class WorkerHandle {
 
   moveTo(state: WorkerState): void {
     this.#state = move(this.#state, state);
+  }
+
+  /** Since when its event loop has stood still, on the primary's clock; null while it turns. */
+  get stalledSince(): number | null {
+    return this.stalls.since;
+  }
+
+  /** Whether a new connection is in good hands here; when it is so of none, any will do. */
+  takesConnections(now: number): boolean {
+    return this.#state === 'ready' && !this.resting && !this.stalls.isStuck(now);
   }
 
   /** Sends when the channel is open. A child that is going cannot be told anything; that is no error. */

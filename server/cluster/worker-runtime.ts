@@ -21,6 +21,7 @@ import { EXIT, exitCodeOf } from './exit-codes';
 import { connectToPrimary, type Grant, type PrimaryLink } from './link';
 import { RequestLimit } from './request-limit';
 import { TakenConnections } from './taken-connections';
+import { startWatchdog } from './watchdog';
 
 export interface WorkerOptions {
   /** Makes the application; called before the hello, so that a worker in reserve has it ready. The database is not open yet. */
@@ -43,6 +44,7 @@ let taken: TakenConnections | undefined;
 
 /** Runs this process as a worker; resolves when it serves. A start that fails ends the process with a telling code. */
 export async function runWorker({ createListener, install, link = connectToPrimary() }: WorkerOptions): Promise<void> {
+  const watchdog = startWatchdog('http');
   if (link.connected) for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
   process.on('uncaughtException', (error) => void crash(link, error));
   process.on('unhandledRejection', (reason) => void crash(link, reason));
@@ -64,6 +66,7 @@ export async function runWorker({ createListener, install, link = connectToPrima
     lifecycle.attach(server);
     watchRequestLimit(link, grant.requestLimit);
     const address = given ? await takeFromPrimary(server) : await listen(server);
+    watchdog.arm();
     if (!leaving) link.ready(address);
   } catch (error) {
     const code = exitCodeOf(error);

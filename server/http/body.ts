@@ -5,6 +5,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import type { Request, Response } from 'express';
+import { breadcrumbs } from '../../lib/breadcrumbs';
 import { BadRequest, PayloadTooLarge, UnsupportedMediaType } from '../../lib/errors';
 import { refuseNul } from './validation';
 
@@ -47,6 +48,8 @@ export async function readJson(req: Request, res: Response, { limit, text, form 
     throw new PayloadTooLarge();
   }
   const raw = await collect(req, res, limit);
+  // Parsing what a client has sent may take long.
+  breadcrumbs.resume(req.state.stats.crumb);
   if (raw.length === 0) return { raw, value: {} };
   if (encoding !== undefined && encoding.toLowerCase() !== 'identity') throw new UnsupportedMediaType('Content-Encoding is not supported');
   if (form && type !== undefined && FORM_TYPE.test(type)) return { raw, value: parseForm(raw) };

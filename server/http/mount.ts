@@ -5,6 +5,7 @@
  */
 import type { Application, Request, RequestHandler, Response } from 'express';
 import { config } from '../../config';
+import { breadcrumbs } from '../../lib/breadcrumbs';
 import { type Actor, ANONYMOUS, type Context, type Tenant, withContext } from '../../lib/context';
 import { AppError, BadRequest, Forbidden, MethodNotAllowed, NotFound, Unauthenticated, Unavailable } from '../../lib/errors';
 import { metrics } from '../../lib/metrics';
@@ -185,7 +186,10 @@ async function answer(req: Request, res: Response, { served, params: raw, actor,
   const body = endpoint.body ? validate(endpoint, endpoint.body, sent.value, 'body') : undefined;
   // Behind validation: what names nobody must not be counted against anybody.
   if (endpoint.limit) await limitEndpoint(endpoint.limit, { req, res, actor, tenant, body });
-  const handle = (): Promise<unknown> => endpoint.handle({ params, query, body, request: new Facts(req, req.state.context.ip ?? '') });
+  const handle = (): Promise<unknown> => {
+    breadcrumbs.resume(req.state.stats.crumb);
+    return endpoint.handle({ params, query, body, request: new Facts(req, req.state.context.ip ?? '') });
+  };
 
   const key = endpoint.idempotent ? idempotencyKey(req) : undefined;
   if (key !== undefined && tenant) {

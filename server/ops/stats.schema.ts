@@ -64,7 +64,23 @@ export const WorkerStats = z.object({
   errors_5xx: number,
   elu: nullable(number),
   lag_p99: nullable(number),
-  stalls: nullable(z.object({ count: number, last: z.unknown() })),
+  stalls: nullable(
+    z.object({
+      count: number,
+      last: nullable(
+        z.object({
+          at,
+          ms: number.describe('how long it lasted, or has lasted so far'),
+          kind: nullable(z.enum(['js', 'native-cpu', 'native-wait'])),
+          route: nullable(word),
+          request_id: nullable(word),
+          source: nullable(z.enum(['context', 'ran_last', 'ran_earlier', 'only_one'])).describe('how the request is known'),
+          stack: z.array(word).describe('innermost first; empty for native code'),
+          artefact: nullable(word).describe('file in EVIDENCE_DIR'),
+        }),
+      ),
+    }),
+  ),
   rss: nullable(number),
   heapUsed: nullable(number),
   heap_limit: nullable(number),
@@ -115,7 +131,7 @@ export const Stats = z
       old_workers: number,
       draining: number,
       standby: nullable(z.object({ pid: number, state: word })).describe('the loaded worker in reserve'),
-      stalled: nullable(number),
+      stalled: nullable(number).describe('workers whose event loop stands still now'),
       unresponsive: number,
       restarts: z.object({ total: number, by_reason: z.record(word, number) }),
       breaker: z.object({ open: z.boolean(), deaths_30s: number, next_fork_at: nullable(at) }),

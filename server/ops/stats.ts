@@ -189,7 +189,7 @@ function cluster(source: StatsSource, now: number): Stats['cluster'] {
     old_workers: workers.filter(({ state, drain }) => state === 'draining' && drain?.reason === 'roll').length,
     draining: workers.filter(({ state }) => state === 'draining').length,
     standby: supervisor.standby ? { pid: supervisor.standby.pid, state: supervisor.standby.state } : null,
-    stalled: null,
+    stalled: workers.filter(({ stalledSince }) => stalledSince !== null).length,
     unresponsive: workers.filter((worker) => isUnresponsive(worker, now)).length,
     restarts: { total: Object.values(byReason).reduce((sum, count) => sum + count, 0), by_reason: byReason },
     breaker: {
@@ -399,7 +399,7 @@ function workerStats(source: StatsSource, worker: WorkerHandle, now: number): z.
     errors_5xx: report?.errors_5xx ?? 0,
     elu: report?.elu ?? null,
     lag_p99: report?.lag_p99 ?? null,
-    stalls: null,
+    stalls: { count: worker.stalls.count, last: worker.stalls.last },
     rss: report?.rss ?? null,
     heapUsed: report?.heap_used ?? null,
     heap_limit: report?.heap_limit ?? null,

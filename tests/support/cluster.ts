@@ -22,6 +22,8 @@ export interface ServiceOptions {
   script?: string;
   args?: string[];
   cwd?: string;
+  /** 'pipe' for a script that takes orders on its standard input. */
+  stdin?: 'pipe';
 }
 
 export interface Exit {
@@ -229,7 +231,7 @@ export async function spawnService(options: ServiceOptions = {}): Promise<Servic
   const child = spawn(process.execPath, [script, ...(options.args ?? [])], {
     cwd: options.cwd ?? PROJECT_ROOT,
     detached: true,
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [options.stdin ?? 'ignore', 'pipe', 'pipe'],
     env,
   });
   const at = (variable: 'PORT' | 'OPS_PORT') => `http://127.0.0.1:${env[variable]}`;

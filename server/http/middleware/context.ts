@@ -30,8 +30,8 @@ export function openContext(req: Request, res: Response, next: NextFunction): vo
     tenant: null,
     ip: ip === '' ? null : ip,
     userAgent: req.headers['user-agent'] ?? null,
-    stats: newWorkStats(),
     caller: new Caller(),
+    stats: newWorkStats(lifecycle.crumbOf(res)),
   };
   req.state = new RequestState(requestId, context, req.socket.bytesWritten);
   lifecycle.describe(res, { requestId });
