@@ -4,7 +4,7 @@ import { tenant } from '../lib/context';
 import { type Cell, csvChunks } from '../lib/csv';
 import { dayOf } from '../lib/days';
 import { inTransaction, query, streamRows } from '../lib/db';
-import { type CustomerExportRow, customerExport } from '../models/exports.queries';
+import { type CustomerExportRow, customerExport, customerExportCount } from '../models/exports.queries';
 import type { ExportCustomers } from '../schemas/customers.schema';
 import { recordAudit } from './audit.service';
 import { rangeOf } from './customer-profile.service';
@@ -41,7 +41,7 @@ export async function exportCustomers(wanted: ExportCustomers): Promise<AsyncIte
   const values = [tenant().id, MAX_ROWS, clock.now(), from, to];
   const { timeZone } = tenant();
   await inTransaction(async () => {
-    const [counted] = await query<{ rows: number }>({ text: `SELECT count(*) AS rows FROM (${sql.text}) r` }, values);
+    const [counted] = await query<{ rows: number }>(customerExportCount(filter), values);
     await recordAudit({
       action: 'EXPORT_RUN',
       entity: 'export',

@@ -2,8 +2,8 @@
  * Plans on the load data: no row of the traffic profile reads a large table from end to end. The statements are those that the
  * served route sends, with their values, planned again under the service's own role and row-level security.
  *
- * The calls are the first shop's, with four fifths of all rows. An export is a shop's whole table: of four fifths an end-to-end
- * read is the right plan, so exports are called for the second shop, with one fifth, which must not pay for the first.
+ * The calls are the first shop's, with four fifths of all rows. An export is a shop's whole table, streamed from a cursor along an
+ * index: it is called for the second shop too, with one fifth, which must not pay for the first.
  */
 import pg from 'pg';
 import type { Statement } from '../../lib/db-client';
@@ -16,8 +16,8 @@ import type { Agent } from '../support/server';
 
 /** Tables with more rows than this are large. */
 const LARGE = 10_000;
-/** Making the load data takes half a minute on a busy machine. */
-const SEEDING_MS = 180_000;
+/** Making the load data takes half a minute; on a machine with thirty other things to do, minutes. */
+const SEEDING_MS = 600_000;
 const OWNER = { email: 'admin@example.com', password: 'admin123' };
 const SECOND_OWNER = { email: 'admin-two@load.example', password: 'admin123' };
 const CUSTOMER = { email: 'customer1@load.example', password: 'Load-test-1!' };
@@ -120,11 +120,9 @@ async function statementsOf(row: ProfileRow, caller: ProfileWorld): Promise<Stat
   return [...sent.values()].flatMap(plannable);
 }
 
-/** A cursor is planned as its query; what follows it only fetches. */
-function plannable(statement: Statement): Statement[] {
-  const text = statement.text.replace(/^\s*DECLARE \w+ .*?CURSOR FOR /s, '');
-  return /^\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b/i.test(text) ? [{ ...statement, text }] : [];
-}
+/** A cursor is planned as a cursor, for its first rows; what follows it only fetches. */
+const plannable = (statement: Statement): Statement[] =>
+  /^\s*(SELECT|INSERT|UPDATE|DELETE|WITH|DECLARE)\b/i.test(statement.text) ? [statement] : [];
 
 /** Names of the tables that the plan reads from end to end. */
 async function scanned({ text, values }: Statement, tenantId: string): Promise<string[]> {
@@ -161,11 +159,13 @@ test.each(
     .map((row): [string, ProfileRow] => [row.key, row]),
 )('%s › no large table is read from end to end', async (key, row) => {
   if (!rows.PROBES.has(key) && !rows.endpointOf(row)) throw new Error(`${key} is not served`);
-  const [caller, tenantId] = key.includes('/export/') ? [smallWorld, SECOND_TENANT] : [world, FIRST_TENANT];
-  const statements = await statementsOf(row, caller);
+  // An export is a shop's whole table: for the large shop, and for the small one, which must not pay for the large.
+  const callers: [ProfileWorld, string][] = [[world, FIRST_TENANT]];
+  if (key.includes('/export/')) callers.push([smallWorld, SECOND_TENANT]);
   const faults: string[] = [];
-  for (const statement of statements)
-    for (const table of await scanned(statement, tenantId))
-      if (large.has(table)) faults.push(`${table} (${large.get(table)} rows): ${statement.text}`);
+  for (const [caller, tenantId] of callers)
+    for (const statement of await statementsOf(row, caller))
+      for (const table of await scanned(statement, tenantId))
+        if (large.has(table)) faults.push(`${table} (${large.get(table)} rows): ${statement.text}`);
   expect(faults).toEqual([]);
 });
