@@ -16,6 +16,7 @@ const DEFAULTS: BreakerOptions = { deaths: 5, windowMs: 30_000, youngMs: 10_000,
 export class Breaker {
   readonly #options: BreakerOptions;
   #young: number[] = [];
+  #unborn = 0;
   #open = false;
   #openedAt = 0;
   #nextTrialAt = 0;
@@ -38,15 +39,24 @@ export class Breaker {
     return this.#young.length;
   }
 
-  /** Records an unplanned death. Returns true when this one opened the breaker. */
-  onDeath(now: number, ageMs: number): boolean {
+  /**
+   * Records an unplanned death; `unborn`: it was never ready. As many of these in a row count as well, however long they take: where
+   * a start takes a quarter of a minute there are never five in the window. Returns true when this one opened the breaker.
+   */
+  onDeath(now: number, ageMs: number, unborn = false): boolean {
+    if (unborn) this.#unborn += 1;
     if (ageMs >= this.#options.youngMs) return false;
     this.#young.push(now);
-    if (this.#open || this.deathsInWindow(now) < this.#options.deaths) return false;
+    if (this.#open || (this.deathsInWindow(now) < this.#options.deaths && this.#unborn < this.#options.deaths)) return false;
     this.#open = true;
     this.#openedAt = now;
     this.#nextTrialAt = now + this.#options.trialMs;
     return true;
+  }
+
+  /** A worker became ready: the build can. */
+  onReady(): void {
+    this.#unborn = 0;
   }
 
   /** May a worker be forked now? While open, saying yes spends the trial. */
@@ -70,5 +80,6 @@ export class Breaker {
   reset(): void {
     this.#open = false;
     this.#young = [];
+    this.#unborn = 0;
   }
 }

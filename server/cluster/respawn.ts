@@ -20,7 +20,7 @@ export class Respawn {
   onDeath({ slot, forkedAt, readyAt }: Pick<WorkerHandle, 'slot' | 'forkedAt' | 'readyAt'>, now: number, counts: boolean): void {
     this.delay(slot, now, readyAt === null ? 0 : now - readyAt);
     // One that was never ready died at birth, however long the birth took on a busy machine.
-    if (counts && this.breaker.onDeath(now, readyAt === null ? 0 : now - forkedAt))
+    if (counts && this.breaker.onDeath(now, readyAt === null ? 0 : now - forkedAt, readyAt === null))
       log.error('breaker open: workers die young; one is tried every 30 s', { deaths: this.breaker.deathsInWindow(now) });
   }
 

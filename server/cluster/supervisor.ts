@@ -277,6 +277,7 @@ export class Supervisor {
       worker_pid: worker.pid,
       boot_ms: Math.round(now - worker.forkedAt),
     });
+    if (worker.kind === 'http') this.breaker.onReady();
     this.#turnover.onReady(worker, now);
     this.#events.onChange();
   }

@@ -9,9 +9,14 @@ import { failures } from '../support/paced-load';
 import { temporaryFolder } from '../support/services';
 import { postLoad } from './under-load';
 
+/** Time limits are longer on a busy machine; a start is no exception. */
+const BOOT_TIMEOUT = limit(20_000) / 1000;
+
 criterion('K2', 'a worker that never says ready', async (measure) => {
   const dataDir = temporaryFolder('silent');
-  const service = await startChaos({ env: { DATA_DIR: dataDir, WORKER_STANDBY: 'false', BOOT_TIMEOUT: '20', JOBS: 'false' } });
+  const service = await startChaos({
+    env: { DATA_DIR: dataDir, WORKER_STANDBY: 'false', BOOT_TIMEOUT: String(BOOT_TIMEOUT), JOBS: 'false' },
+  });
   writeFileSync(join(dataDir, 'silent'), '');
   const load = postLoad(service);
   const victim = service.banner.pids[0] as number;
@@ -32,8 +37,8 @@ criterion('K2', 'a worker that never says ready', async (measure) => {
   measure('0 connections', most, most === 0);
   measure(
     'killed within boot_timeout + 1 s',
-    `${seconds.toFixed(1)} s of 20`,
-    exit.reason === 'boot_timeout' && seconds <= limit(21_000) / 1000,
+    `${seconds.toFixed(1)} s of ${BOOT_TIMEOUT}`,
+    exit.reason === 'boot_timeout' && seconds <= BOOT_TIMEOUT + limit(1_000) / 1000,
   );
   measure('its last output is in /stats', exit.stderr_tail.join(' | '), exit.stderr_tail.includes('loading, and never done with it'));
   // The requests that the killed worker had in hand are lost; those of the silent one would hang till the client gives up.
@@ -60,13 +65,15 @@ criterion('K7', 'a build that starts to crash at boot', async (measure) => {
           (message === 'worker died' || message === 'the worker in reserve died') && !others.includes(pid as number),
       )
       .map(({ at }) => Date.parse(String(at)) - Date.now() + performance.now() - from);
-  const minuteAfter = 90_000;
-  await eventually('a minute and a half', async () => performance.now() - from > minuteAfter, minuteAfter + 30_000);
+  // On a busy machine the deaths that open the breaker take longer.
+  const firstMs = limit(30_000);
+  const minuteAfter = firstMs + 60_000;
+  await eventually('a minute after the first span', async () => performance.now() - from > minuteAfter, minuteAfter + 30_000);
   const outcomes = await load.stop();
   const times = deaths();
-  const early = times.filter((ms) => ms <= 30_000).length;
+  const early = times.filter((ms) => ms <= firstMs).length;
   const late = times.length - early;
-  measure('<= 12 forks in the first 30 s', early, early > 0 && early <= 12);
+  measure(`<= 12 forks in the first ${firstMs / 1000} s`, early, early > 0 && early <= 12);
   measure('then <= 2 a minute', late, late <= 2);
   const alive = (await stats(service)).workers.some(({ pid, state }) => pid === healthy && state === 'ready');
   measure(
@@ -79,12 +86,11 @@ criterion('K7', 'a build that starts to crash at boot', async (measure) => {
 });
 
 criterion('K8', 'a first start that fails', async (measure) => {
-  const BOOT_TIMEOUT = 20;
   const fails = async (what: string, wanted: number, words: RegExp, options: ServiceOptions) => {
     const env = { DATA_DIR: temporaryFolder('start'), BOOT_TIMEOUT: String(BOOT_TIMEOUT), WORKERS: '2', ...options.env };
     const from = performance.now();
     const service = await spawnService({ script: 'dist/tests/cluster/fixtures/primary.js', ...options, env });
-    const { code } = await service.waitForExit(limit((BOOT_TIMEOUT + 2) * 1_000));
+    const { code } = await service.waitForExit((BOOT_TIMEOUT + 2) * 1_000);
     const seconds = (performance.now() - from) / 1000;
     const last = service.lines().findLast((line) => line.trim() !== '') ?? '';
     measure(

@@ -2,6 +2,7 @@
 import { PassThrough } from 'node:stream';
 import fc from 'fast-check';
 import { endLongLived, longLivedCount, whileServing } from '../../../lib/long-lived';
+import { Breaker } from '../../../server/cluster/breaker';
 import { overdue } from '../../../server/cluster/deadlines';
 import { tellingLine } from '../../../server/cluster/deaths';
 import { RequestLimit } from '../../../server/cluster/request-limit';
@@ -31,6 +32,16 @@ describe('the boot deadline', () => {
     expect(overdue(worker, 129_000, LIMITS)).toBeNull();
     expect(overdue(worker, 130_001, LIMITS)).toEqual({ reason: 'boot_timeout', limitMs: 30_000 });
   });
+});
+
+test('five workers in a row that never got ready › the breaker opens, however far apart they died; one that got ready starts the count anew', () => {
+  const breaker = new Breaker();
+  for (let death = 1; death <= 4; death += 1) expect(breaker.onDeath(death * 60_000, 0, true)).toBe(false);
+  breaker.onReady();
+  for (let death = 5; death <= 8; death += 1) expect(breaker.onDeath(death * 60_000, 0, true)).toBe(false);
+  expect(breaker.onDeath(540_000, 0, true)).toBe(true);
+  expect(breaker.allowFork(560_000)).toBe(false);
+  expect(breaker.allowFork(570_000)).toBe(true);
 });
 
 describe('the last request', () => {
