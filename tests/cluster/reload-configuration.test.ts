@@ -18,7 +18,18 @@ test('HUP after ENV_FILE and a secret file have changed › the new workers have
   const settings = (version: string, more = '') => writeFileSync(envFile, `APP_VERSION=${version}\nOPS_TOKEN_FILE=${tokenFile}\n${more}`);
   settings('one');
   writeFileSync(tokenFile, 'first-token-of-16-and-more');
-  const service = await startChaos({ env: { WORKERS: '1', JOBS: 'false', KEEP_ALIVE_TIMEOUT: '1', ROLL_CANARY: '0', ENV_FILE: envFile } });
+  // What the environment itself says wins over the file.
+  const service = await startChaos({
+    env: {
+      WORKERS: '1',
+      JOBS: 'false',
+      KEEP_ALIVE_TIMEOUT: '1',
+      ROLL_CANARY: '0',
+      ENV_FILE: envFile,
+      APP_VERSION: undefined,
+      OPS_TOKEN: undefined,
+    },
+  });
   const version = async () => (await call(service.url, { path: '/health' })).headers['x-app-version'];
   const opens = async (token: string) =>
     (await call(service.url, { path: '/stats', headers: { authorization: `Bearer ${token}` } })).result;
