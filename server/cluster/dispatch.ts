@@ -1,18 +1,25 @@
 /**
  * Which worker gets the next connection: the one that holds the fewest. Only a worker that serves, is not stalled and has taken
  * what it was given before is asked; one that is out for a profile, or full, only when there is no better one at all.
+ *
+ * A worker that comes back empty takes one connection after another, and the others are always free meanwhile: they would get most of
+ * what belongs to it, for as long as clients keep their connections. So a connection waits a moment for a worker that holds far fewer.
  */
 
 /** A worker's event loop that has not turned for this long gets nothing more. */
 export const STALLED_MS = 1_000;
+/** A turn or two of a busy event loop; a worker that takes longer is not waited for. */
+export const PATIENCE_MS = 100;
+/** Far fewer: by a tenth, and by two at least. */
+const fewerEnough = (waitedFor: number, free: number): boolean => waitedFor <= free - Math.max(2, free * 0.1);
 
 export interface Candidate {
   /** Ready, or told to go in a stop of the whole service, where nobody else is left. */
   readonly serving: boolean;
   /** Connections it holds, with the one on its way to it. */
   readonly live: number;
-  /** One that it was given is not taken yet: it is busy, or worse. */
-  readonly untaken: boolean;
+  /** When it was given one that it has not taken yet: it is busy, or worse. Null when it owes nothing. */
+  readonly untakenSince: number | null;
   /** Since when its event loop has stood still; null while it turns. */
   readonly stalledSince: number | null;
   /** Its measurements would be spoilt by new work: a profile is being taken. */
@@ -34,21 +41,26 @@ export function chooseWorker(candidates: readonly Candidate[], { now, turn, max 
   let spare = -1;
   let fewestSpare = Number.POSITIVE_INFINITY;
   let betterExists = false;
+  let fewestSoon = Number.POSITIVE_INFINITY;
   for (let step = 0; step < candidates.length; step += 1) {
     const index = (turn + step) % candidates.length;
-    const { serving, live, untaken, stalledSince, resting } = candidates[index] as Candidate;
+    const { serving, live, untakenSince, stalledSince, resting } = candidates[index] as Candidate;
     if (!serving || (stalledSince !== null && now - stalledSince >= STALLED_MS)) continue;
     if (resting || live >= max) {
-      if (untaken || live >= fewestSpare) continue;
+      if (untakenSince !== null || live >= fewestSpare) continue;
       spare = index;
       fewestSpare = live;
       continue;
     }
-    // Busy this moment, but the right one to wait for.
+    // Busy this moment, but the right one to wait for when there is no other.
     betterExists = true;
-    if (untaken || live >= fewest) continue;
-    best = index;
-    fewest = live;
+    if (untakenSince !== null) {
+      if (now - untakenSince < PATIENCE_MS) fewestSoon = Math.min(fewestSoon, live);
+    } else if (live < fewest) {
+      best = index;
+      fewest = live;
+    }
   }
-  return betterExists ? best : spare;
+  if (!betterExists) return spare;
+  return fewerEnough(fewestSoon, fewest) ? -1 : best;
 }

@@ -87,8 +87,8 @@ class Lane implements Candidate {
     return worker.state === 'ready' || (worker.state === 'draining' && worker.drain?.reason === 'stop');
   }
 
-  get untaken(): boolean {
-    return this.given !== null || this.owed !== null;
+  get untakenSince(): number | null {
+    return this.owed === null ? (this.given?.at ?? null) : Number.NEGATIVE_INFINITY;
   }
 
   get stalledSince(): number | null {

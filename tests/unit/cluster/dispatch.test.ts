@@ -1,12 +1,12 @@
 import fc from 'fast-check';
-import { type Candidate, chooseWorker, STALLED_MS } from '../../../server/cluster/dispatch';
+import { type Candidate, chooseWorker, PATIENCE_MS, STALLED_MS } from '../../../server/cluster/dispatch';
 
 const NOW = 100_000;
 const MAX = 50;
 const worker = (change: Partial<Candidate> = {}): Candidate => ({
   serving: true,
   live: 0,
-  untaken: false,
+  untakenSince: null,
   stalledSince: null,
   resting: false,
   ...change,
@@ -16,7 +16,7 @@ const choose = (candidates: Candidate[], turn = 0): number => chooseWorker(candi
 const anyWorker = fc.record({
   serving: fc.boolean(),
   live: fc.integer({ min: 0, max: MAX + 5 }),
-  untaken: fc.boolean(),
+  untakenSince: fc.option(fc.integer({ min: NOW - 2 * PATIENCE_MS, max: NOW }), { nil: null }),
   stalledSince: fc.option(fc.integer({ min: NOW - 2 * STALLED_MS, max: NOW }), { nil: null }),
   resting: fc.boolean(),
 });
@@ -31,7 +31,7 @@ test('three workers › the one with the fewest connections', () => {
 test.each([
   ['draining', { serving: false }],
   ['stalled for a second', { stalledSince: NOW - STALLED_MS }],
-  ['still owing an answer for the last one', { untaken: true }],
+  ['owing an answer for the last one for too long', { untakenSince: NOW - PATIENCE_MS }],
   ['out for a profile', { resting: true }],
   ['full', { live: MAX }],
 ])('the emptiest worker is %s › another one', (_what, change) => {
@@ -45,7 +45,7 @@ test('a pause of less than a second › no stall yet', () => {
 test.each([
   ['draining', { serving: false }, -1],
   ['stalled', { stalledSince: NOW - STALLED_MS }, -1],
-  ['busy with the last one', { untaken: true }, -1],
+  ['busy with the last one', { untakenSince: NOW - PATIENCE_MS }, -1],
   ['out for a profile', { resting: true }, 0],
   ['full', { live: MAX }, 0],
 ])('the only worker is %s › %s decides %i', (_what, change, expected) => {
@@ -53,24 +53,44 @@ test.each([
 });
 
 test('a good worker that is busy just now, and one out for a profile › the connection waits for the good one', () => {
-  expect(choose([worker({ resting: true }), worker({ untaken: true })])).toBe(-1);
+  expect(choose([worker({ resting: true }), worker({ untakenSince: NOW })])).toBe(-1);
 });
 
 test('any workers › whoever is chosen serves, is not stalled and owes nothing', () => {
   fc.assert(
     fc.property(anyWorkers, fc.nat(), (workers, turn) => {
       const chosen = workers[choose(workers, turn)];
-      if (chosen) expect([chosen.serving, isStalled(chosen), chosen.untaken]).toEqual([true, false, false]);
+      if (chosen) expect([chosen.serving, isStalled(chosen), chosen.untakenSince]).toEqual([true, false, null]);
     }),
   );
 });
 
-test('any workers with a good one that is free › a good one with the fewest connections', () => {
+test('a worker that has just been given one and holds far fewer › the connection waits for it', () => {
+  expect(choose([worker({ live: 3, untakenSince: NOW }), worker({ live: 30 })])).toBe(-1);
+});
+
+test.each([
+  ['about as many', { live: 28, untakenSince: NOW }],
+  ['far fewer, but it has kept silent for too long', { live: 3, untakenSince: NOW - PATIENCE_MS }],
+  ['far fewer, but it stands still', { live: 3, untakenSince: NOW, stalledSince: NOW - STALLED_MS }],
+  ['far fewer, but it is leaving', { live: 3, untakenSince: NOW, serving: false }],
+])('a worker that owes an answer holds %s › nobody waits for it', (_what, change) => {
+  expect(choose([worker(change), worker({ live: 30 })])).toBe(1);
+});
+
+test('any workers with a good one that is free › a good one with the fewest connections, or a short wait for one with far fewer', () => {
   fc.assert(
     fc.property(anyWorkers, fc.nat(), (workers, turn) => {
-      const free = workers.filter((each) => isGood(each) && !each.untaken);
+      const free = workers.filter((each) => isGood(each) && each.untakenSince === null);
       fc.pre(free.length > 0);
-      const chosen = workers[choose(workers, turn)] as Candidate;
+      const index = choose(workers, turn);
+      const fewest = Math.min(...free.map(({ live }) => live));
+      if (index === -1) {
+        const soon = workers.filter((each) => isGood(each) && each.untakenSince !== null && NOW - each.untakenSince < PATIENCE_MS);
+        expect(Math.min(...soon.map(({ live }) => live))).toBeLessThanOrEqual(fewest - 2);
+        return;
+      }
+      const chosen = workers[index] as Candidate;
       expect(isGood(chosen)).toBe(true);
       expect(chosen.live).toBe(Math.min(...free.map(({ live }) => live)));
     }),
