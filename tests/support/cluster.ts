@@ -24,6 +24,8 @@ export interface ServiceOptions {
   cwd?: string;
   /** 'pipe' for a script that takes orders on its standard input. */
   stdin?: 'pipe';
+  /** A command that runs the service, for example in a namespace of its own. */
+  wrapper?: [string, ...string[]];
 }
 
 export interface Exit {
@@ -228,7 +230,8 @@ export async function spawnService(options: ServiceOptions = {}): Promise<Servic
     ...options.env,
   };
   // A process of its own group: Ctrl-C can be sent to all of it, and nothing of it survives the test.
-  const child = spawn(process.execPath, [script, ...(options.args ?? [])], {
+  const [program, ...rest] = [...(options.wrapper ?? []), process.execPath, script, ...(options.args ?? [])] as [string, ...string[]];
+  const child = spawn(program, rest, {
     cwd: options.cwd ?? PROJECT_ROOT,
     detached: true,
     stdio: [options.stdin ?? 'ignore', 'pipe', 'pipe'],
