@@ -1,8 +1,10 @@
 /**
  * PM2 keeps one primary alive; the primary keeps the workers. Hence fork mode and one instance: PM2's own cluster mode would
- * put a second load balancer in front of ours. A reload without downtime is a SIGHUP to the primary (`npm run reload`);
- * `pm2 reload` stops the old one before the new one serves.
+ * put a second load balancer in front of ours. A reload without downtime is `npm run reload`, which waits and says how it ended;
+ * `pm2 reload` stops the old one before the new one serves. docs/operations/deploy.md tells the rest.
  */
+const { NODE_ENV = 'production', PORT = '5000', WORKERS = '4' } = process.env;
+
 module.exports = {
   apps: [
     {
@@ -10,7 +12,8 @@ module.exports = {
       script: 'dist/server/index.js',
       exec_mode: 'fork',
       instances: 1,
-      env: { NODE_ENV: 'production', PORT: 5000, WORKERS: 4 },
+      // The environment of `pm2 start` wins over these.
+      env: { NODE_ENV, PORT, WORKERS },
       // The primary says `ready` when its workers serve; a first start may run migrations.
       wait_ready: true,
       listen_timeout: 60_000,

@@ -124,6 +124,11 @@ export const environmentSchema = z.object({
   JOBS: flag(true).describe('Run the job process'),
   INSTANCES: count(1, 1).describe('Instances of the service that share the database'),
 
+  CONTROL_SOCKET: z
+    .string()
+    .optional()
+    .describe('Unix socket by which `npm run ctl` steers the service; default `run/control.sock` in DATA_DIR. Each instance needs its own'),
+
   DATABASE_URL: postgresUrl.optional().describe('PostgreSQL URL of the service role; unset = embedded database (not in production)'),
   POSTGRES_HOST: z.string().optional().describe('Database host, when DATABASE_URL is not given'),
   POSTGRES_PORT: port(5432).describe('Database port, when DATABASE_URL is not given'),

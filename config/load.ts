@@ -6,8 +6,12 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
 import type { z } from 'zod';
+import { defaultControlSocket, SOCKET_PATH_MAX } from './control-socket';
 import { type Environment, environmentSchema, isSecret, SECRET_VARIABLES } from './env';
+import type { RawEnvironment } from './env-file';
 import { type HostLimits, hostLimits } from './host';
+
+export { type RawEnvironment, withEnvFile } from './env-file';
 
 export interface Fault {
   variable: string;
@@ -24,12 +28,11 @@ export class ConfigError extends Error {
   }
 }
 
-export type RawEnvironment = Readonly<Record<string, string | undefined>>;
-
 const PLACEHOLDER = /^(change.?me|secret|dev.?secret|password|placeholder|example|test|your.*secret.*)/i;
 const LOCAL_HOST = /^(localhost|127\.\d+\.\d+\.\d+|::1|\[::1\]|)$/;
 
-export interface Config extends Omit<Environment, 'JWT_SECRET' | 'DB_SSL' | 'STRUCTURED_LOGGING' | 'WORKERS' | 'DB_SEED' | 'EVIDENCE_DIR'> {
+export interface Config
+  extends Omit<Environment, 'JWT_SECRET' | 'DB_SSL' | 'STRUCTURED_LOGGING' | 'WORKERS' | 'DB_SEED' | 'CONTROL_SOCKET' | 'EVIDENCE_DIR'> {
   readonly WORKERS: number;
   readonly EVIDENCE_DIR: string;
   /** Where the worker count comes from, for `/stats`. */
@@ -39,6 +42,7 @@ export interface Config extends Omit<Environment, 'JWT_SECRET' | 'DB_SSL' | 'STR
   readonly DB_SSL: 'off' | 'require' | 'verify';
   readonly STRUCTURED_LOGGING: boolean;
   readonly DB_SEED: 'demo' | 'none';
+  readonly CONTROL_SOCKET: string;
   /** No database was named: the primary starts the embedded one and hands its URLs to its children. */
   readonly embeddedDatabase: boolean;
   readonly isProduction: boolean;
@@ -87,12 +91,6 @@ function readable(issue: z.core.$ZodRawIssue): string {
   }
 }
 
-/** A `.env` in the working folder is read without being named; tests never depend on what a developer keeps there. */
-export function withEnvFile(source: RawEnvironment, file = '.env'): RawEnvironment {
-  if (source['ENV_FILE'] || source['NODE_ENV'] === 'test' || !existsSync(file)) return source;
-  return { ...source, ENV_FILE: file };
-}
-
 /** Reads `ENV_FILE` and `NAME_FILE`s; an empty string counts as unset. */
 function resolveFiles(source: RawEnvironment, faults: Fault[]): Record<string, string> {
   const merged: Record<string, string | undefined> = { ...source };
@@ -134,6 +132,7 @@ function derive(env: Environment, host: HostLimits): Config {
     DB_SSL: env.DB_SSL ?? (isProduction && databaseUrl && !isLocalUrl(databaseUrl) ? 'verify' : 'off'),
     STRUCTURED_LOGGING: env.STRUCTURED_LOGGING ?? isProduction,
     DB_SEED: env.DB_SEED ?? (embeddedDatabase && env.NODE_ENV === 'development' ? 'demo' : 'none'),
+    CONTROL_SOCKET: env.CONTROL_SOCKET ?? defaultControlSocket(env.DATA_DIR),
     embeddedDatabase,
     isProduction,
     secureCookies: isProduction || env.FORCE_SECURE_COOKIES,
@@ -191,6 +190,8 @@ function contradictions(config: Config, raw: Record<string, string>): Fault[] {
     if (raw[name] && Buffer.byteLength(raw[name]) < 32) faults.push({ variable: name, problem: 'is shorter than 32 bytes' });
   if (!config.LOG_CONSOLE && !config.LOG_DIR)
     faults.push({ variable: 'LOG_CONSOLE', problem: 'is off, but there is no LOG_DIR: nothing would be logged' });
+  if (Buffer.byteLength(config.CONTROL_SOCKET) > SOCKET_PATH_MAX)
+    faults.push({ variable: 'CONTROL_SOCKET', problem: `is a path of more than ${SOCKET_PATH_MAX} bytes: "${config.CONTROL_SOCKET}"` });
   if (config.STATIC_DIR && !existsSync(join(config.STATIC_DIR, 'index.html')))
     faults.push({ variable: 'STATIC_DIR', problem: `must be a folder with an index.html, not "${config.STATIC_DIR}"` });
   if (config.DATABASE_URL?.startsWith('sqlite:') && config.WORKERS > 1)

@@ -2,6 +2,7 @@
  * What code below `server/` may ask of the cluster, as interfaces: a worker installs adapters that speak to the primary,
  * a process that serves alone (tests, a foreign process manager) installs local ones. Nothing here knows about processes.
  */
+import type { Config } from '../config';
 
 /** The state of one fixed window after a `take`. `resetMs` is the time left until the window ends. */
 export interface LimitResult {
@@ -55,6 +56,15 @@ export interface OpsSource {
   get(what: 'stats' | 'metrics', options?: { windowSeconds?: number; openMetrics?: boolean }): Promise<OpsDocument>;
 }
 
+export type LogLevel = Config['LOG_LEVEL'];
+
+/** Everybody but owners is refused. */
+export interface Maintenance {
+  /** What clients are told; null: nothing particular. */
+  readonly reason: string | null;
+  readonly since: string;
+}
+
 /** What a worker knows about its cluster; broadcast by the primary on every change and each second. */
 export interface ClusterFacts {
   readonly scope: 'cluster' | 'worker';
@@ -62,7 +72,20 @@ export interface ClusterFacts {
   readonly workersTarget: number;
   /** The whole service is stopping. A single worker that is being replaced does not set it. */
   readonly draining: boolean;
+  readonly maintenance: Maintenance | null;
+  /** Overrides LOG_LEVEL for a while. */
+  readonly logLevel: LogLevel | null;
 }
+
+/** The facts of a process without a primary. */
+export const factsAlone = (draining: boolean, maintenance: Maintenance | null = null): ClusterFacts => ({
+  scope: 'worker',
+  workersReady: 1,
+  workersTarget: 1,
+  draining,
+  maintenance,
+  logLevel: null,
+});
 
 /** Counts in this process alone: right for a single process, wrong for several. */
 export function localLimitBackend(now: () => number = Date.now): LimitBackend {

@@ -152,3 +152,15 @@ export class Unavailable extends AppError {
     this.reason = reason;
   }
 }
+
+/** 503: closed on purpose, for a while; only owners get in. */
+export class UnderMaintenance extends AppError {
+  readonly status = 503;
+  constructor(reason: string | null, { retryAfter = 60, cause }: { retryAfter?: number; cause?: unknown } = {}) {
+    super('maintenance', reason ?? 'Service is under maintenance', {
+      root: { retry_after: retryAfter },
+      headers: { 'Retry-After': String(retryAfter) },
+      cause,
+    });
+  }
+}

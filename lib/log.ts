@@ -137,3 +137,14 @@ export const log: Logger = createLogger({
 
 /** @throws the file system's error; the log goes on in the file as it was */
 export const reopenLogs = (): void => fileTransport?.reopen();
+
+/** Logs more or less than LOG_LEVEL says, in this process, until told null. */
+export function overrideLogLevel(level: typeof config.LOG_LEVEL | null): void {
+  log.level = level ?? config.LOG_LEVEL;
+}
+
+/** For what must be in the log whatever LOG_LEVEL says: acts of operators. At `info`, or at the least severe level that is written. */
+export function audit(message: string, fields: Readonly<Record<string, unknown>>): void {
+  const level = ['info', 'warn'].find((one) => log.isLevelEnabled(one)) ?? 'error';
+  log.log(level, message, fields);
+}

@@ -145,6 +145,8 @@ export interface EndpointDefinition<
   signed?: boolean;
   /** Budget of SQL statements in a warm session, transaction control not counted; held by tests for every number of rows. */
   queries?: number;
+  /** Served while the service is closed for maintenance: what owners need to get in. Owners themselves are served everywhere. */
+  duringMaintenance?: boolean;
   /** May be answered from a read replica. */
   replica?: boolean;
   /**

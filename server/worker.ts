@@ -9,11 +9,13 @@ import { connectRevocationRelay } from '../lib/revocation-relay';
 import type { PrimaryLink } from './cluster/link';
 import { runWorker } from './cluster/worker-runtime';
 import { type AppOptions, createApp } from './http/app';
+import { setMaintenanceSource } from './http/middleware/maintenance';
 import { lifecycle } from './lifecycle';
 
 export function installClusterServices(link: PrimaryLink): void {
   setLimitBackend(link.limits);
   setRevocationBus(link.bus);
+  setMaintenanceSource(() => link.facts().maintenance);
   // Connected now, so that the first requests are counted there already.
   if (redis()) {
     lifecycle.onShutdown('redis', closeRedis);

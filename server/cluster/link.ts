@@ -7,8 +7,8 @@
  */
 import { config } from '../../config';
 import type { ClusterBus, ClusterFacts, LimitBackend, OpsDocument, OpsSource } from '../../lib/cluster-ports';
-import { localBus, localLimitBackend } from '../../lib/cluster-ports';
-import { log, reopenLogs } from '../../lib/log';
+import { factsAlone, localBus, localLimitBackend } from '../../lib/cluster-ports';
+import { log, overrideLogLevel, reopenLogs } from '../../lib/log';
 import { lifecycle } from '../lifecycle';
 import { PendingCalls } from './calls';
 import { EXIT } from './exit-codes';
@@ -86,13 +86,14 @@ class LocalLink implements PrimaryLink {
   readonly bus = localBus();
   readonly ops = null;
   readonly #share: Grant;
+  readonly #maintenance = config.MAINTENANCE_MODE ? { reason: null, since: new Date().toISOString() } : null;
 
   constructor(share: Grant = { poolMin: config.DB_POOL_MIN, poolMax: config.DB_POOL_MAX, slot: 1, requestLimit: 0 }) {
     this.#share = share;
   }
 
   facts(): ClusterFacts {
-    return { scope: 'worker', workersReady: 1, workersTarget: 1, draining: lifecycle.draining };
+    return factsAlone(lifecycle.draining, this.#maintenance);
   }
 
   async hello(): Promise<Grant> {
@@ -122,7 +123,14 @@ class IpcLink implements PrimaryLink {
   readonly #documents = new PendingCalls<OpsDocument>();
   readonly #subscribers = new Map<string, Set<(payload: unknown) => void | Promise<void>>>();
   readonly #leases: LeasedLimits;
-  #facts: ClusterFacts = { scope: 'cluster', workersReady: 0, workersTarget: config.WORKERS, draining: false };
+  #facts: ClusterFacts = {
+    scope: 'cluster',
+    workersReady: 0,
+    workersTarget: config.WORKERS,
+    draining: false,
+    maintenance: null,
+    logLevel: null,
+  };
   #grant: ((grant: Grant) => void) | undefined;
   #drain: ((drain: Drain) => void) | undefined;
   #earlyDrain: Drain | undefined;
@@ -267,6 +275,7 @@ class IpcLink implements PrimaryLink {
         break;
       case 'facts':
         this.#facts = message.facts;
+        overrideLogLevel(message.facts.logLevel);
         break;
       case 'drain':
         if (this.#drain) this.#drain(message);

@@ -25,6 +25,7 @@ import { addressFailure, BootFailure } from './boot';
 import { EXIT, type ExitCode, exitCodeOf } from './exit-codes';
 import { createFront } from './front';
 import { LogRotation } from './log-rotation';
+import type { FromChild } from './messages';
 import { Preparation } from './preparation';
 import { killDescendants } from './process-tree';
 import { Profiles } from './profiles';
@@ -33,6 +34,7 @@ import { listenForSignals } from './signals';
 import { SnapshotStore } from './snapshots';
 import { followStalls } from './stalls';
 import { stateDump } from './state-dump';
+import { Steering } from './steering';
 import { Supervisor } from './supervisor';
 import { Switchboard } from './switchboard';
 import type { Tail } from './tail';
@@ -68,8 +70,9 @@ export class Primary {
   readonly #busy = new BusyPrimary();
   readonly #supervisor: Supervisor;
   readonly #switchboard: Switchboard;
+  readonly #steering: Steering;
   readonly #documents: OpsDocuments;
-  readonly #logs = new LogRotation(() => [...this.#supervisor.children, ...(this.#supervisor.standby ? [this.#supervisor.standby] : [])]);
+  readonly #logs = new LogRotation(() => this.#everybody);
   readonly #startedAt = new Date();
   readonly #timers: NodeJS.Timeout[] = [];
   #ops: OpsListener | null = null;
@@ -91,7 +94,17 @@ export class Primary {
       recent: this.#recent,
       documents: () => this.#documents,
     });
+    this.#steering = new Steering({
+      supervisor: this.#supervisor,
+      startedAt: this.#startedAt,
+      broadcast: () => this.#broadcastFacts(),
+      settled: () => this.#switchboard.settled(),
+      reopenLogs: () => this.#logs.reopen(),
+      profile: (request) => this.profiles.startProfile(request),
+      stop: (why) => void this.#stop(why),
+    });
     this.#documents = new OpsDocuments({
+      scope: 'cluster',
       config,
       supervisor: this.#supervisor,
       store: this.#store,
@@ -99,6 +112,7 @@ export class Primary {
       recent: this.#recent,
       limits: this.#switchboard.limits,
       load: this.#load,
+      switches: this.#steering.switches,
       startedAt: this.#startedAt,
       instanceId: `${hostname()}-${process.pid}`,
       host: hostname(),
@@ -128,12 +142,16 @@ export class Primary {
 
   async #boot(): Promise<void> {
     await this.#openOps();
+    await this.#steering.open();
     await this.#preparation.run();
     if (this.#stopping) return;
     cluster.setupPrimary({ exec: this.#options.scripts.worker, args: watchdogArguments(process.pid), stdio: CHILD_STDIO });
     this.#forked = true;
     this.#supervisor.start();
-    this.#every(TICK_MS, () => this.#supervisor.tick());
+    this.#every(TICK_MS, () => {
+      this.#supervisor.tick();
+      this.#steering.observe();
+    });
     this.#every(TICK_MS, () => this.#front.tick());
     this.#every(SECOND_MS, () => this.#second());
     this.#every(MINUTE_MS, () => log.info('minute', summaryFields({ supervisor: this.#supervisor, windows: this.#windows })));
@@ -174,10 +192,7 @@ export class Primary {
         onChange: () => this.#onChange(),
         onStarted: () => void this.#announce(),
         onStartFailed: (code, message) => void this.#fail(new BootFailure(code, message)),
-        onMessage: (worker, message) => {
-          if (message.type === 'profiled') this.profiles.onProfiled(worker, message);
-          else this.#switchboard.onMessage(worker, message);
-        },
+        onMessage: (worker, message) => this.#onMessage(worker, message),
         onSettled: (worker) => this.#onSettled(worker),
         onStopped: (forced) => void this.#finish(forced ? EXIT.forced : EXIT.ok),
       },
@@ -204,8 +219,20 @@ export class Primary {
   }
 
   #handleOf(pid: number | undefined): WorkerHandle | undefined {
+    return this.#everybody.find((child) => child.pid === pid);
+  }
+
+  /** Those with a task, and the one in reserve. */
+  get #everybody(): WorkerHandle[] {
     const { children, standby } = this.#supervisor;
-    return [...children, ...(standby ? [standby] : [])].find((child) => child.pid === pid);
+    return standby ? [...children, standby] : children;
+  }
+
+  #onMessage(worker: WorkerHandle, message: FromChild): void {
+    // At once: it must know whether the service is closed before it serves.
+    if (message.type === 'hello') worker.send({ type: 'facts', facts: this.#facts });
+    if (message.type === 'profiled') this.profiles.onProfiled(worker, message);
+    else this.#switchboard.onMessage(worker, message);
   }
 
   #onSettled(worker: WorkerHandle): void {
@@ -234,12 +261,15 @@ export class Primary {
       workersReady: this.#supervisor.ready,
       workersTarget: this.#supervisor.target,
       draining: this.#stopping,
+      maintenance: this.#steering.switches.maintenance,
+      logLevel: this.#steering.switches.logLevel,
     };
   }
 
   #broadcastFacts(): void {
     const facts = this.#facts;
-    for (const child of this.#supervisor.children) child.send({ type: 'facts', facts });
+    // The one in reserve as well: it must know them before it serves.
+    for (const child of this.#everybody) child.send({ type: 'facts', facts });
   }
 
   async #announce(): Promise<void> {
@@ -261,6 +291,7 @@ export class Primary {
     if (config.NODE_ENV === 'development') process.stdout.write(humanBlock(facts, demoAccounts(config.DATA_DIR)));
     // A process manager that waits for it (PM2's wait_ready) may send traffic now.
     process.send?.('ready');
+    this.#steering.ready();
   }
 
   async #stop(signal: string): Promise<void> {
@@ -272,6 +303,7 @@ export class Primary {
     this.#stopAskedAt = performance.now();
     log.info('stopping', { signal, prestop_delay: config.PRESTOP_DELAY, graceful_timeout: config.GRACEFUL_TIMEOUT });
     this.#preparation.cancel();
+    this.#steering.stopping();
     this.#broadcastFacts();
     // Not ready, but still serving: balancers need time to notice.
     if (this.#forked && config.PRESTOP_DELAY > 0) await new Promise((resolve) => setTimeout(resolve, config.PRESTOP_DELAY * SECOND_MS));
@@ -329,6 +361,7 @@ export class Primary {
     for (const timer of this.#timers) clearInterval(timer);
     this.#supervisor.killAll();
     await this.#ops?.close();
+    await this.#steering.close(code);
     await this.#preparation.stop(databaseStopMs);
     lastLine();
     process.exit(code);

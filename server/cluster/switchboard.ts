@@ -6,6 +6,7 @@ import { log } from '../../lib/log';
 import type { OpsDocuments } from '../ops/listener';
 import type { Recent } from '../ops/recent';
 import { Bus } from './bus';
+import { PendingCalls } from './calls';
 import { LimitCounters } from './limits';
 import type { FromChild, ToChild } from './messages';
 import type { SnapshotStore } from './snapshots';
@@ -20,10 +21,15 @@ export interface SwitchboardOptions {
   documents: () => OpsDocuments;
 }
 
+/** Sender of messages that come from no child. */
+const PRIMARY = 'primary';
+const SETTLE_MS = 1_000;
+
 export class Switchboard {
   readonly limits = new LimitCounters(() => performance.now());
   readonly #options: SwitchboardOptions;
   readonly #bus: Bus;
+  readonly #barriers = new PendingCalls<void>();
 
   constructor(options: SwitchboardOptions) {
     this.#options = options;
@@ -34,8 +40,19 @@ export class Switchboard {
           .filter(({ state }) => state === 'ready' || state === 'draining')
           .map(({ id }) => id),
       deliver: (receiver, delivery, topic, payload) => this.#send(receiver, { type: 'bus-message', delivery, topic, payload }),
-      done: (publisher, call) => this.#send(publisher, { type: 'bus-done', call }),
+      done: (publisher, call) => {
+        if (publisher === PRIMARY) this.#barriers.finish(call, undefined);
+        else this.#send(publisher, { type: 'bus-done', call });
+      },
     });
+  }
+
+  /**
+   * Resolves when every child that serves has taken all messages sent to it before, because messages keep their order. One that
+   * does not within a moment is stuck, takes no requests, and will have read them before it takes another.
+   */
+  async settled(): Promise<void> {
+    await this.#barriers.start(SETTLE_MS, (call) => this.#bus.publish(PRIMARY, call, 'barrier', null)).catch(() => undefined);
   }
 
   onMessage(worker: WorkerHandle, message: FromChild): void {

@@ -146,8 +146,11 @@ async function leave(link: PrimaryLink, whole: boolean): Promise<void> {
   process.exit(EXIT.ok);
 }
 
-/** Told to stop by somebody else's process manager: nobody of ours takes over, so this is a whole stop. */
-export const leaveAlone = (link: PrimaryLink): Promise<void> => leave(link, true);
+/**
+ * Told to stop by somebody else's process manager. It does not say whether others take over, as in its reload; a stop only takes
+ * some seconds longer that way, while the other mistake would cost requests.
+ */
+export const leaveAlone = (link: PrimaryLink): Promise<void> => leave(link, false);
 
 /** Closes everything and hands the last counts to the primary. */
 async function goodbye(link: PrimaryLink): Promise<void> {

@@ -18,6 +18,7 @@ import { type Authentication, authenticate } from './middleware/authentication';
 import { type CsrfRule, csrfRuleOf, requireCsrfProof } from './middleware/csrf';
 import { refuse, toAppError } from './middleware/errors';
 import { limitEndpoint, limitGeneral } from './middleware/limits';
+import { authenticateOwner, closedBy, requireOwner } from './middleware/maintenance';
 import { resolveTenant } from './middleware/tenancy';
 import { PathIndex } from './path-index';
 import { Facts } from './request-state';
@@ -136,10 +137,13 @@ function refuseUnlessAnswered(req: Request, res: Response, error: unknown): void
 /** Who asks, how often, for which tenant, in which role there, and with what proof against forgery. */
 async function admit(req: Request, res: Response, served: Served): Promise<{ actor: Actor; tenant: Tenant | null }> {
   const { endpoint, guards, roles, csrf } = served;
-  const authentication = await guards.authenticate(req, res);
+  const closed = closedBy(endpoint);
+  const authenticateCaller = (): Promise<Authentication> => guards.authenticate(req, res);
+  const authentication = closed ? await authenticateOwner(closed, authenticateCaller) : await authenticateCaller();
   if (!endpoint.signed) await limitGeneral(req, res, authentication.actor);
   if (endpoint.allow !== 'public' && authentication.actor.kind === 'anonymous') throw authentication.failure ?? new Unauthenticated();
   const { actor, tenant } = await tenantOf(req, served, authentication);
+  if (closed) requireOwner(closed, actor);
   if (roles && (actor.role === null || !roles.has(actor.role))) {
     const { code, message = 'Insufficient permissions' } = endpoint.forbidden ?? {};
     throw new Forbidden(message, code ? { code } : {});

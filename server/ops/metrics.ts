@@ -49,6 +49,7 @@ function primaryMetrics(source: StatsSource): Registry {
   for (const reason of ['crash', 'max_requests'] as const) restarts.inc({ reason }, 0);
   for (const [reason, count] of supervisor.restarts) restarts.inc({ reason }, count);
   counter('lost_workers_total', 'Workers that died without their last metrics').inc(store.lostWorkers);
+  gauge('maintenance', '1 while the service is closed to everybody but owners').set(source.switches.maintenance ? 1 : 0);
   gauge('breaker_open', '1 while workers die too fast to be replaced at once').set(supervisor.breaker.open ? 1 : 0);
 
   const { accepted, regiven, refused, waiting } = source.dispatch();
@@ -93,12 +94,14 @@ function primaryMetrics(source: StatsSource): Registry {
     elu.set(labels, report.elu);
   }
   const own = load.read();
-  const self = { process: 'primary' };
-  rss.set(self, own.rss);
-  heap.set(self, load.heapUsed);
-  if (own.fds !== null) fds.set(self, own.fds);
-  lag.set(self, own.loop_lag_p99 / 1000);
-  elu.set(self, own.elu);
+  if (source.scope === 'cluster') {
+    const self = { process: 'primary' };
+    rss.set(self, own.rss);
+    heap.set(self, load.heapUsed);
+    if (own.fds !== null) fds.set(self, own.fds);
+    lag.set(self, own.loop_lag_p99 / 1000);
+    elu.set(self, own.elu);
+  }
   counter('process_cpu_seconds_total', 'Processor time of all processes, those that have ended included').inc(
     source.childCpuSeconds() + load.cpuSeconds,
   );

@@ -7,7 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { IRouter, RequestHandler, Response } from 'express';
 import { config } from '../../config';
-import type { ClusterFacts } from '../../lib/cluster-ports';
+import { type ClusterFacts, factsAlone } from '../../lib/cluster-ports';
 import { currentContext } from '../../lib/context';
 import { poolStatus } from '../../lib/db';
 import { Unavailable } from '../../lib/errors';
@@ -26,7 +26,7 @@ interface ProbeSource {
 }
 
 let source: ProbeSource = {
-  facts: () => ({ scope: 'worker', workersReady: 1, workersTarget: 1, draining: lifecycle.draining }),
+  facts: () => factsAlone(lifecycle.draining),
   slot: () => 0,
 };
 
@@ -103,7 +103,8 @@ const alive = raw((response) => {
 const ready = raw(async (response) => {
   const checks = readinessChecks(await checkDatabase());
   const status = readinessOf(checks);
-  response.status(status === 'not-ready' ? 503 : 200).json({ status, ...identity(), checks });
+  const maintenance = source.facts().maintenance !== null;
+  response.status(status === 'not-ready' ? 503 : 200).json({ status, ...identity(), maintenance, checks });
 });
 
 const version = raw((response) => {

@@ -150,6 +150,8 @@ export const Stats = z
         regiven_total: nullable(number),
         skew_max_min: nullable(number),
       }),
+      maintenance: nullable(z.object({ reason: nullable(word), since: at })).describe('closed to everybody but owners'),
+      log_level: z.object({ level: word, until: nullable(at).describe('when it goes back to LOG_LEVEL') }),
       shed: z
         .object({ active: z.boolean(), fraction: number, cause: nullable(word), total_by_cause: z.record(word, number) })
         .describe('requests refused under overload: of the last second, and in all'),

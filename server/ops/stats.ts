@@ -12,6 +12,7 @@ import type { LimitCounters } from '../cluster/limits';
 import type { Report } from '../cluster/messages';
 import type { SnapshotStore } from '../cluster/snapshots';
 import type { Supervisor } from '../cluster/supervisor';
+import type { Switches } from '../cluster/switches';
 import type { LastExit, WorkerHandle } from '../cluster/worker-handle';
 import type { PrimaryLoad } from './primary-load';
 import { queueStats } from './queue-stats';
@@ -45,14 +46,36 @@ export const COUNTERS = {
 export const UNRESPONSIVE_MS = 2_000;
 const HOST = hostLimits();
 
+/** What the documents read of the supervisor. */
+export type SupervisorView = Pick<
+  Supervisor,
+  | 'phase'
+  | 'ready'
+  | 'target'
+  | 'workers'
+  | 'children'
+  | 'jobProcess'
+  | 'standby'
+  | 'breaker'
+  | 'ledger'
+  | 'division'
+  | 'lastExit'
+  | 'lastExitOf'
+  | 'restarts'
+  | 'rollStatus'
+>;
+
 export interface StatsSource {
+  /** Of the whole cluster, or of one process that serves alone. */
+  scope: Stats['scope'];
   config: Config;
-  supervisor: Supervisor;
+  supervisor: SupervisorView;
   store: SnapshotStore;
   windows: Windows;
   recent: Recent;
-  limits: LimitCounters;
-  load: PrimaryLoad;
+  limits: { readonly totals: Pick<LimitCounters['totals'], 'allowed' | 'limited'> };
+  load: Pick<PrimaryLoad, 'read' | 'cpuPercent' | 'cpuSeconds' | 'heapUsed' | 'heapTotal' | 'disk' | 'maxFds'>;
+  switches: Pick<Switches, 'maintenance' | 'logLevel' | 'logLevelUntil'>;
   startedAt: Date;
   instanceId: string;
   host: string;
@@ -70,7 +93,7 @@ const isoAt = (source: StatsSource, moment: number): string => new Date(Date.now
 export type ClusterState = Stats['cluster']['state'];
 
 /** One word for the whole: what a balancer or a person wants to know first. */
-export function clusterState({ supervisor }: Pick<StatsSource, 'supervisor'>): ClusterState {
+export function clusterState({ supervisor }: { supervisor: Pick<Supervisor, 'phase' | 'breaker' | 'ready' | 'target'> }): ClusterState {
   if (supervisor.phase === 'starting') return 'starting';
   if (supervisor.phase === 'stopping' || supervisor.phase === 'stopped') return 'draining';
   if (supervisor.breaker.open) return 'breaker_open';
@@ -100,7 +123,7 @@ export function buildStats(source: StatsSource, windowSeconds: number): Stats {
     schema: 1,
     generated_at: new Date().toISOString(),
     window_s: windowSeconds,
-    scope: 'cluster',
+    scope: source.scope,
     service: {
       name: 'autoshop',
       version: config.APP_VERSION,
@@ -172,7 +195,7 @@ function summary(source: StatsSource): Stats['summary'] {
 }
 
 function cluster(source: StatsSource, now: number): Stats['cluster'] {
-  const { supervisor, config } = source;
+  const { supervisor, config, switches } = source;
   const workers = supervisor.workers;
   const { breaker, rollStatus } = supervisor;
   const byReason = Object.fromEntries(supervisor.restarts);
@@ -182,7 +205,7 @@ function cluster(source: StatsSource, now: number): Stats['cluster'] {
   const [least, most] = [Math.min(...live), Math.max(...live)];
   return {
     state: clusterState(source),
-    mode: 'cluster',
+    mode: source.scope,
     phase: rollStatus.id,
     workers: { target: supervisor.target, max: null, source: config.workersSource },
     booted_workers: supervisor.ready,
@@ -206,6 +229,8 @@ function cluster(source: StatsSource, now: number): Stats['cluster'] {
       regiven_total: given.regiven,
       skew_max_min: live.length > 1 && least > 0 ? rounded(most / least) : null,
     },
+    maintenance: switches.maintenance,
+    log_level: { level: switches.logLevel ?? config.LOG_LEVEL, until: switches.logLevelUntil },
     shed: shedStats(workers, source.store),
     config_hash: configHash(config),
     last_exit: exitOf(supervisor.lastExit),
@@ -321,7 +346,7 @@ function countOf(store: SnapshotStore, histogram: string): number {
   return count;
 }
 
-function rateLimit({ store, limits }: StatsSource): Stats['rate_limit'] {
+function rateLimit({ scope, store, limits }: StatsSource): Stats['rate_limit'] {
   const limited = new Map<string, number>();
   for (const { labels, value } of store.values(COUNTERS.limited)) {
     const limiter = String(labels['limiter']);
@@ -329,7 +354,7 @@ function rateLimit({ store, limits }: StatsSource): Stats['rate_limit'] {
   }
   const top = [...limited].filter(([, count]) => count > 0).sort(([, a], [, b]) => b - a);
   return {
-    backend: 'primary',
+    backend: scope === 'cluster' ? 'primary' : 'process',
     allowed: limits.totals.allowed,
     limited: limits.totals.limited,
     fail_open: null,

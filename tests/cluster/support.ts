@@ -93,6 +93,11 @@ export class Load {
     closeLater(() => this.stop());
   }
 
+  /** Resolves when `count` requests have ended, or the time of a load is over. */
+  async until(count: number): Promise<void> {
+    while (this.outcomes.length < count && performance.now() < this.#until) await delay(25);
+  }
+
   async stop(): Promise<Outcome[]> {
     this.#running = false;
     await Promise.all(this.#clients);

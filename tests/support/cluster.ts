@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { PROJECT_ROOT } from '../../lib/project-root';
 import { closeLater } from './closers';
 import { createDatabase, type TestDatabase } from './database';
-import { freePort } from './services';
+import { freePort, temporaryFolder } from './services';
 
 const READY_TIMEOUT_MS = 120_000;
 const EXIT_TIMEOUT_MS = 60_000;
@@ -55,19 +55,21 @@ export class Service {
   readonly url: string;
   readonly opsUrl: string;
   readonly database: TestDatabase | null;
+  readonly controlSocket: string;
   /** Resolves when the process and its output have ended. */
   readonly exited: Promise<Exit>;
   readonly #lines: { stream: 'stdout' | 'stderr'; text: string }[] = [];
   readonly #watchers = new Set<() => void>();
   #exit: Exit | undefined;
 
-  constructor(child: ChildProcess, address: { url: string; opsUrl: string; database: TestDatabase | null }) {
+  constructor(child: ChildProcess, address: { url: string; opsUrl: string; database: TestDatabase | null; controlSocket: string }) {
     if (child.pid === undefined) throw new Error('The service could not be spawned');
     this.child = child;
     this.pid = child.pid;
     this.url = address.url;
     this.opsUrl = address.opsUrl;
     this.database = address.database;
+    this.controlSocket = address.controlSocket;
     this.#collect('stdout');
     this.#collect('stderr');
     this.exited = new Promise((resolve) => {
@@ -227,6 +229,8 @@ export async function spawnService(options: ServiceOptions = {}): Promise<Servic
     STRUCTURED_LOGGING: 'true',
     DATABASE_URL: database?.url,
     DATABASE_MIGRATION_URL: database?.migrationUrl,
+    // Several services of one test may share a data folder.
+    CONTROL_SOCKET: join(temporaryFolder('control'), 'control.sock'),
     ...options.env,
   };
   // A process of its own group: Ctrl-C can be sent to all of it, and nothing of it survives the test.
@@ -238,7 +242,8 @@ export async function spawnService(options: ServiceOptions = {}): Promise<Servic
     env,
   });
   const at = (variable: 'PORT' | 'OPS_PORT') => `http://127.0.0.1:${env[variable]}`;
-  const service = new Service(child, { url: at('PORT'), opsUrl: at('OPS_PORT'), database });
+  const controlSocket = env['CONTROL_SOCKET'] ?? '';
+  const service = new Service(child, { url: at('PORT'), opsUrl: at('OPS_PORT'), database, controlSocket });
   closeLater(async () => {
     endGroup(service.pid);
     await service.exited;

@@ -20,6 +20,9 @@ const PROGRAMS = {
   schemathesis: ['schemathesis'],
   pdftotext: ['pdftotext'],
   qpdf: ['qpdf'],
+  'systemd-notify': ['systemd-notify'],
+  'systemd-analyze': ['systemd-analyze'],
+  python3: ['python3'],
 } as const;
 
 export type Service = keyof typeof PROGRAMS;

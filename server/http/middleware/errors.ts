@@ -6,7 +6,15 @@ import type { ErrorRequestHandler, Request, Response } from 'express';
 import { ZodError } from 'zod';
 import { withContext } from '../../../lib/context';
 import { translateDatabaseError } from '../../../lib/db-errors';
-import { AppError, BadRequest, PayloadTooLarge, Unavailable, UnsupportedMediaType, ValidationFailed } from '../../../lib/errors';
+import {
+  AppError,
+  BadRequest,
+  PayloadTooLarge,
+  Unavailable,
+  UnderMaintenance,
+  UnsupportedMediaType,
+  ValidationFailed,
+} from '../../../lib/errors';
 import { log } from '../../../lib/log';
 import { failureBody } from '../envelope';
 import { opaqueTag } from '../request-state';
@@ -62,6 +70,8 @@ export const OVERLOADED = 'overloaded';
 
 function record(req: Request, refusal: AppError, error: unknown): void {
   if (refusal.status < 500 || (refusal instanceof Unavailable && refusal.reason === OVERLOADED)) return;
+  // Closed on purpose: a line for each caller would drown the rest.
+  if (refusal instanceof UnderMaintenance) return;
   const { context, route } = req.state;
   withContext(context, () => {
     if (refusal instanceof Unavailable) log.warn('unavailable', { route, reason: refusal.reason, error: refusal.cause });

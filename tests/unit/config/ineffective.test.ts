@@ -5,9 +5,8 @@ test('settings without effect › named when given, and only then', () => {
   expect(ineffectiveSettings(loadConfig({ NODE_ENV: 'test' }))).toEqual([]);
   const given = {
     NODE_ENV: 'test',
-    MAINTENANCE_MODE: 'true',
     SENTRY_DSN: 'https://k@sentry.example/1',
     DATABASE_REPLICA_URLS: 'postgres://r/shop',
   };
-  expect(ineffectiveSettings(loadConfig(given))).toEqual(['MAINTENANCE_MODE', 'SENTRY_DSN', 'DATABASE_REPLICA_URLS']);
+  expect(ineffectiveSettings(loadConfig(given))).toEqual(['SENTRY_DSN', 'DATABASE_REPLICA_URLS']);
 });
