@@ -26,7 +26,7 @@ async function retire(worker: Worker): Promise<void> {
 
 async function supervise(): Promise<void> {
   let workers = await Promise.all(Array.from({ length: WORKERS }, startOne));
-  process.on('SIGHUP', async () => {
+  const roll = async (): Promise<void> => {
     const fresh: Worker[] = [];
     for (const old of workers) {
       fresh.push(await startOne());
@@ -34,7 +34,8 @@ async function supervise(): Promise<void> {
     }
     workers = fresh;
     process.stdout.write('rolled\n');
-  });
+  };
+  process.on('SIGHUP', () => void roll());
   process.on('SIGTERM', () => {
     for (const worker of Object.values(cluster.workers ?? {})) worker?.process.kill('SIGKILL');
     process.exit(0);
