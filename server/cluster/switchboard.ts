@@ -2,6 +2,7 @@
  * Answers what children ask of the primary and are not about their lives: rate limits, the message bus, documents of the
  * whole cluster; and keeps what they report about themselves.
  */
+import { config } from '../../config';
 import { log } from '../../lib/log';
 import type { OpsDocuments } from '../ops/listener';
 import type { Recent } from '../ops/recent';
@@ -9,6 +10,7 @@ import { Bus } from './bus';
 import { PendingCalls } from './calls';
 import { LimitCounters } from './limits';
 import type { FromChild, ToChild } from './messages';
+import { ServerLimit } from './server-limit';
 import type { SnapshotStore } from './snapshots';
 import type { WorkerHandle } from './worker-handle';
 
@@ -29,6 +31,7 @@ export class Switchboard {
   readonly limits = new LimitCounters(() => performance.now());
   readonly #options: SwitchboardOptions;
   readonly #bus: Bus;
+  readonly #serverLimit = new ServerLimit(config);
   readonly #barriers = new PendingCalls<void>();
 
   constructor(options: SwitchboardOptions) {
@@ -62,6 +65,7 @@ export class Switchboard {
       case 'final':
         store.push(worker.id, message.metrics);
         recent.add(message.report);
+        this.#serverLimit.observe(message.report.db?.server_max ?? null);
         if (message.type === 'final') worker.send({ type: 'final-ack' });
         break;
       case 'limit-take': {
