@@ -1,6 +1,6 @@
 /** PM2 as an operator uses it, with a home and a daemon of its own, which end with the test file. */
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PROJECT_ROOT } from '../../lib/project-root';
 import { closeLater } from './closers';
@@ -100,8 +100,15 @@ export class Pm2 {
   }
 
   /** What PM2 has written of one stream. */
-  log(stream: 'out' | 'error', suffix = ''): string[] {
-    const path = join(this.home, 'logs', `autoshop-${stream}${suffix}.log`);
-    return existsSync(path) ? readFileSync(path, 'utf8').split('\n').filter(Boolean) : [];
+  log(stream: 'out' | 'error'): string[] {
+    const folder = join(this.home, 'logs');
+    return readdirSync(folder)
+      .filter((name) => name.startsWith(`autoshop-${stream}`))
+      .flatMap((name) => readFileSync(join(folder, name), 'utf8').split('\n').filter(Boolean));
+  }
+
+  /** How often PM2 has started the app, by its own log. */
+  get starts(): number {
+    return readFileSync(join(this.home, 'pm2.log'), 'utf8').match(/App \[autoshop:\d+\] starting/g)?.length ?? 0;
   }
 }
