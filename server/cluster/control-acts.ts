@@ -124,7 +124,8 @@ class Acts {
       return { roll: id, result, replaced: total, ms };
     }
     const why = reason ?? 'a replacement did not become ready';
-    throw new ControlRefusal('aborted', `rolling restart ${id} stopped: ${why}; the old workers serve`, { roll: id, reason: why });
+    const rest = shown === 0 ? 'the old workers serve' : `${shown} of ${total} workers are replaced, the others serve`;
+    throw new ControlRefusal('aborted', `rolling restart ${id} stopped: ${why}; ${rest}`, { roll: id, reason: why, replaced: shown });
   }
 
   async #scale(workers: number): Promise<unknown> {
