@@ -206,6 +206,11 @@ export const environmentSchema = z.object({
   LOG_KEEP: count(5, 1).describe('Renamed log files that are kept'),
   LOG_SLOW_REQUEST_MS: count(1000).describe('Requests slower than this are logged as slow'),
   LOG_SLOW_QUERY_MS: count(100).describe('Statements slower than this are logged, without literals'),
+  N_PLUS_ONE: z
+    .enum(['off', 'count', 'warn', 'raise'])
+    .optional()
+    .describe('What happens when one request sends the same read again and again; default count in production, warn in development'),
+  N_PLUS_ONE_REPEATS: count(5, 2).describe('Equal reads of one request from which on they are reported'),
   PERFORMANCE_MONITORING: flag(true).describe('Collect request and query metrics'),
   SENTRY_DSN: z.url().optional().describe('Sentry project; unset = off'),
   MAINTENANCE_MODE: flag(false).describe('Start in maintenance mode'),

@@ -29,10 +29,15 @@ export class ConfigError extends Error {
 }
 
 const PLACEHOLDER = /^(change.?me|secret|dev.?secret|password|placeholder|example|test|your.*secret.*)/i;
+/** Development hears of it, tests fail of it, production only counts. */
+const N_PLUS_ONE_DEFAULT = { production: 'count', development: 'warn', test: 'raise' } as const;
 const LOCAL_HOST = /^(localhost|127\.\d+\.\d+\.\d+|::1|\[::1\]|)$/;
 
 export interface Config
-  extends Omit<Environment, 'JWT_SECRET' | 'DB_SSL' | 'STRUCTURED_LOGGING' | 'WORKERS' | 'DB_SEED' | 'CONTROL_SOCKET' | 'EVIDENCE_DIR'> {
+  extends Omit<
+    Environment,
+    'JWT_SECRET' | 'DB_SSL' | 'STRUCTURED_LOGGING' | 'WORKERS' | 'DB_SEED' | 'CONTROL_SOCKET' | 'EVIDENCE_DIR' | 'N_PLUS_ONE'
+  > {
   readonly WORKERS: number;
   readonly EVIDENCE_DIR: string;
   /** Where the worker count comes from, for `/stats`. */
@@ -42,6 +47,7 @@ export interface Config
   readonly DB_SSL: 'off' | 'require' | 'verify';
   readonly STRUCTURED_LOGGING: boolean;
   readonly DB_SEED: 'demo' | 'none';
+  readonly N_PLUS_ONE: 'off' | 'count' | 'warn' | 'raise';
   readonly CONTROL_SOCKET: string;
   /** No database was named: the primary starts the embedded one and hands its URLs to its children. */
   readonly embeddedDatabase: boolean;
@@ -131,6 +137,7 @@ function derive(env: Environment, host: HostLimits): Config {
     JWT_SECRET: env.JWT_SECRET ?? '',
     DB_SSL: env.DB_SSL ?? (isProduction && databaseUrl && !isLocalUrl(databaseUrl) ? 'verify' : 'off'),
     STRUCTURED_LOGGING: env.STRUCTURED_LOGGING ?? isProduction,
+    N_PLUS_ONE: env.N_PLUS_ONE ?? N_PLUS_ONE_DEFAULT[env.NODE_ENV],
     DB_SEED: env.DB_SEED ?? (embeddedDatabase && env.NODE_ENV === 'development' ? 'demo' : 'none'),
     CONTROL_SOCKET: env.CONTROL_SOCKET ?? defaultControlSocket(env.DATA_DIR),
     embeddedDatabase,

@@ -6,6 +6,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { breadcrumbs, type Crumb, NO_CRUMB } from './breadcrumbs';
 import type { Caller } from './caller';
+import type { ReadWatch } from './read-watch';
 
 export type StaffRole = 'Owner' | 'Advisor' | 'Accountant' | 'Technician';
 export type Role = StaffRole | 'Customer';
@@ -38,6 +39,8 @@ export interface WorkStats {
   dbMs: number;
   /** Its mark in the memory that the watchdog reads; whoever asks for its context runs. */
   crumb: Crumb;
+  /** Watches for one read after another; only where somebody waits for the work. */
+  reads?: ReadWatch;
 }
 
 export interface Context {

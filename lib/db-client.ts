@@ -8,6 +8,7 @@ import { breadcrumbs } from './breadcrumbs';
 import { type Context, currentContext, withContext } from './context';
 import { log } from './log';
 import { metrics } from './metrics';
+import { fingerprint, RepeatedReadError } from './read-watch';
 
 /** Settings that hold for one transaction, explicit or implicit. */
 export interface Scope {
@@ -24,6 +25,8 @@ export interface Statement {
   values: readonly unknown[];
   ms: number;
   failed: boolean;
+  /** Endpoint or job that sent it; null outside both. */
+  operation: string | null;
 }
 
 type Listener = (statement: Statement) => void;
@@ -42,16 +45,6 @@ export const lastAnswerAt = (): number => lastSuccess;
 const CONTROL = /^\s*(start\s+transaction|begin|commit|rollback|savepoint|release|set\s)/i;
 const KINDS = new Set(['select', 'insert', 'update', 'delete']);
 
-/** Replaces literals by `?`, so a slow statement can be logged and grouped without the values of its rows. */
-export function fingerprint(text: string): string {
-  return text
-    .replace(/'(?:[^']|'')*'/g, '?')
-    .replace(/\b\d+(\.\d+)?\b/g, '?')
-    .replace(/\s+/g, ' ')
-    .trim()
-    .slice(0, 500);
-}
-
 type Sent = Pick<Statement, 'text' | 'values'>;
 
 /** `current` is the context that sent the statement: the driver calls back outside it. */
@@ -59,6 +52,7 @@ function finished({ text, values }: Sent, started: number, current: Context | un
   const ms = performance.now() - started;
   if (current) {
     current.stats.dbMs += ms;
+    current.stats.reads?.answered(text, ms);
     breadcrumbs.resume(current.stats.crumb);
   }
   if (!error) lastSuccess = performance.now();
@@ -71,7 +65,16 @@ function finished({ text, values }: Sent, started: number, current: Context | un
     if (current) withContext(current, report);
     else report();
   }
-  for (const listener of listeners) listener({ text, values, ms, failed: Boolean(error) });
+  for (const listener of listeners) listener({ text, values, ms, failed: Boolean(error), operation: current?.operation ?? null });
+}
+
+/** @throws RepeatedReadError in mode `raise`, before the statement is sent */
+function count({ stats, operation }: Context, text: string): void {
+  stats.queries += 1;
+  const repeated = stats.reads?.sent(text);
+  if (!repeated) return;
+  if (config.N_PLUS_ONE === 'raise') throw new RepeatedReadError(repeated, operation);
+  if (config.N_PLUS_ONE === 'warn') log.warn('one read for each row', { ...repeated, wastedMs: undefined });
 }
 
 /** int8 and numeric(5,2) as numbers: ids and cents stay far below 2^53, hours have two decimals. */
@@ -121,7 +124,7 @@ export class InstrumentedClient extends pg.Client {
     const sent = Array.isArray(values) ? values : valuesOf(query);
     const started = performance.now();
     const current = currentContext();
-    if (current) current.stats.queries += 1;
+    if (current) count(current, text);
     const done = (error: unknown): void => {
       this.#nameLostConnection(error);
       finished({ text, values: sent }, started, current, error);

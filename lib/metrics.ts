@@ -85,6 +85,12 @@ export const metrics = {
     registers,
   }),
   queryErrors: new Counter({ name: 'autoshop_db_query_errors_total', help: 'Statements that failed', registers }),
+  repeatedReads: new Counter({
+    name: 'autoshop_n_plus_one_detected_total',
+    help: 'Statements that one request sent N_PLUS_ONE_REPEATS times or more',
+    labelNames: ['route'],
+    registers,
+  }),
   slowQueries: new Counter({ name: 'autoshop_db_slow_queries_total', help: 'Statements slower than LOG_SLOW_QUERY_MS', registers }),
   telemetryEvents: new Counter({
     name: 'autoshop_telemetry_events_total',

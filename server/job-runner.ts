@@ -27,6 +27,7 @@ import { QueueConnection } from './cluster/queue-connection';
 import { keepReclaiming } from './cluster/queue-reclaim';
 import { watchQueue } from './cluster/queue-watch';
 import { startWatchdog } from './cluster/watchdog';
+import { rememberSlowQueries } from './ops/slow-queries';
 
 export const JOBS: readonly Job[] = [...mailJobs, ...messagesJobs, ...remindersJobs, ...sessionsJobs];
 
@@ -131,6 +132,7 @@ function firstLook(events: EventEmitter): Promise<void> {
 }
 
 async function main(link: PrimaryLink): Promise<void> {
+  rememberSlowQueries();
   const watchdog = startWatchdog('jobs');
   // Ctrl-C reaches the whole group; only the primary decides when this process goes.
   if (link.connected) for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);

@@ -17,6 +17,7 @@ import { checkDatabase, setMigrationCounter } from '../ops/database-state';
 import { setProbeSource } from '../ops/probes';
 import { setOpsSource } from '../ops/public';
 import { recordError } from '../ops/recorder';
+import { rememberSlowQueries } from '../ops/slow-queries';
 import { EXIT, exitCodeOf } from './exit-codes';
 import { connectToPrimary, type Grant, type PrimaryLink } from './link';
 import { RequestLimit } from './request-limit';
@@ -91,6 +92,7 @@ const connectionName = (link: PrimaryLink, slot: number): string =>
   `autoshop:${link.connected ? process.ppid : process.pid}:w${slot}:${process.pid}`;
 
 async function prepareDatabase(link: PrimaryLink, { poolMin, poolMax, slot }: Grant): Promise<void> {
+  rememberSlowQueries();
   await openDatabase({ poolMin, poolMax, name: connectionName(link, slot) });
   lifecycle.onShutdown('database', closeDatabase);
   setMigrationCounter(async () => (await missingMigrations()).length);

@@ -4,6 +4,7 @@
  * Only ids, routes, durations and codes are kept: never a path, a body, a value or a tenant.
  */
 import { config } from '../../config';
+import type { RepeatedRead } from '../../lib/read-watch';
 
 export interface RequestRecord {
   /** Endpoint id or pattern, bounded; `unmatched` for unknown paths. */
@@ -42,15 +43,32 @@ export interface RecentError {
   at: string;
 }
 
+/** One statement sent again and again by requests of one route. */
+export interface RepeatedReads {
+  route: string;
+  fingerprint: string;
+  call_site: string | null;
+  /** In the worst request. */
+  repeats_max: number;
+  /** Requests in which it happened. */
+  requests: number;
+  /** Database time of the repetitions, all requests. */
+  wasted_ms: number;
+}
+
 export interface RecentEntries {
   slow_requests: SlowRequest[];
   slow_queries: SlowQuery[];
   errors: RecentError[];
+  /** Not a ring: each statement of a route once, added up. */
+  repeated_reads: RepeatedReads[];
 }
 
 const KEPT = 20;
 
-let fresh: RecentEntries = { slow_requests: [], slow_queries: [], errors: [] };
+const nothing = (): RecentEntries => ({ slow_requests: [], slow_queries: [], errors: [], repeated_reads: [] });
+
+let fresh = nothing();
 let answered = 0;
 let errors5xx = 0;
 let maxMs = 0;
@@ -80,6 +98,41 @@ export function recordSlowQuery(fingerprint: string, ms: number, route: string |
   keep(fresh.slow_queries, { fingerprint: fingerprint.slice(0, 300), ms: round(ms), route, at: at.toISOString() });
 }
 
+/** A request of `route` sent one read too often. */
+export function recordRepeatedRead(route: string, { fingerprint, callSite, repeats, wastedMs }: RepeatedRead): void {
+  const read = {
+    route,
+    fingerprint: fingerprint.slice(0, 300),
+    call_site: callSite,
+    repeats_max: repeats,
+    requests: 1,
+    wasted_ms: round(wastedMs),
+  };
+  fresh.repeated_reads = addRepeatedReads(fresh.repeated_reads, [read]);
+}
+
+/** Adds up by route and statement; the worst stay. */
+export function addRepeatedReads(known: readonly RepeatedReads[], more: readonly RepeatedReads[]): RepeatedReads[] {
+  const all = new Map<string, RepeatedReads>();
+  for (const read of [...known, ...more]) {
+    const key = `${read.route} ${read.fingerprint}`;
+    const sum = all.get(key);
+    all.set(
+      key,
+      sum
+        ? {
+            ...sum,
+            call_site: sum.call_site ?? read.call_site,
+            repeats_max: Math.max(sum.repeats_max, read.repeats_max),
+            requests: sum.requests + read.requests,
+            wasted_ms: round(sum.wasted_ms + read.wasted_ms),
+          }
+        : read,
+    );
+  }
+  return [...all.values()].sort((a, b) => b.wasted_ms - a.wasted_ms).slice(0, KEPT);
+}
+
 /** A failure outside any reply: an uncaught exception, a failed closer. */
 export function recordError(code: string, fingerprint: string, requestId: string | null = null, at = new Date()): void {
   keep(fresh.errors, { request_id: requestId, route: null, code, fingerprint: fingerprint.slice(0, 200), at: at.toISOString() });
@@ -96,7 +149,7 @@ export interface RecorderTotals {
 /** Totals so far and the entries since the previous call, which are handed over: a second call does not repeat them. */
 export function drainRecorder(): RecorderTotals {
   const totals = { answered, errors_5xx: errors5xx, max_ms: round(maxMs), recent: fresh };
-  fresh = { slow_requests: [], slow_queries: [], errors: [] };
+  fresh = nothing();
   maxMs = 0;
   return totals;
 }

@@ -214,7 +214,13 @@ export const Stats = z
       server: nullable(z.unknown()),
       queries: z.object({ total: number, ...percentiles, errors: number, slow: z.object({ threshold: number, total: number }) }),
       top: nullable(z.array(z.unknown())),
-      n_plus_one: nullable(z.unknown()),
+      n_plus_one: z.object({
+        mode: z.enum(['off', 'count', 'warn', 'raise']),
+        detected: number,
+        top: z.array(
+          z.object({ route: word, fingerprint: word, call_site: nullable(word), repeats_max: number, requests: number, wasted_ms: number }),
+        ),
+      }),
     }),
     cache: nullable(z.unknown()),
     rate_limit: z.object({

@@ -17,6 +17,7 @@ import type { LastExit, WorkerHandle } from '../cluster/worker-handle';
 import type { PrimaryLoad } from './primary-load';
 import { queueStats } from './queue-stats';
 import type { Recent } from './recent';
+import type { RecentEntries } from './recorder';
 import { routeStats } from './route-stats';
 import { shedStats } from './shed-stats';
 import type { Stats, WorkerStats } from './stats.schema';
@@ -41,6 +42,7 @@ export const COUNTERS = {
   poolTimeouts: 'autoshop_db_pool_timeouts_total',
   queryErrors: 'autoshop_db_query_errors_total',
   slowQueries: 'autoshop_db_slow_queries_total',
+  repeatedReads: 'autoshop_n_plus_one_detected_total',
 } as const;
 
 export const UNRESPONSIVE_MS = 2_000;
@@ -155,7 +157,7 @@ export function buildStats(source: StatsSource, windowSeconds: number): Stats {
     workers: children.map((worker) => workerStats(source, worker, now)),
     slo: null,
     alerts: alerts(source),
-    recent: recent.read(),
+    recent: withoutRepeatedReads(recent.read()),
     counts: null,
   };
 }
@@ -273,7 +275,10 @@ function requests({ config, store, supervisor, windows, recent }: StatsSource, v
   };
 }
 
-function db({ config, store, supervisor }: StatsSource, view: WindowView): Stats['db'] {
+/** They stand at the database's figures. */
+const withoutRepeatedReads = ({ repeated_reads: _, ...entries }: RecentEntries): Omit<RecentEntries, 'repeated_reads'> => entries;
+
+function db({ config, store, supervisor, recent }: StatsSource, view: WindowView): Stats['db'] {
   const children = supervisor.children;
   const pool = (read: (pool: NonNullable<Report['pool']>) => number) =>
     sumOver(children, (report) => (report.pool ? read(report.pool) : 0));
@@ -332,7 +337,7 @@ function db({ config, store, supervisor }: StatsSource, view: WindowView): Stats
       slow: { threshold: config.LOG_SLOW_QUERY_MS, total: store.total(COUNTERS.slowQueries) },
     },
     top: null,
-    n_plus_one: null,
+    n_plus_one: { mode: config.N_PLUS_ONE, detected: store.total(COUNTERS.repeatedReads), top: recent.read().repeated_reads },
   };
 }
 

@@ -144,7 +144,13 @@ async function scanned({ text, values }: Statement, tenantId: string): Promise<s
 
 test('the load data hold large tables, and reading one from end to end is noticed', async () => {
   expect([...large.keys()]).toEqual(expect.arrayContaining(['appointments', 'appointment_services', 'appointment_status_history']));
-  const statement = { text: 'SELECT count(*) FROM appointments WHERE tenant_id = $1', values: [SECOND_TENANT], ms: 0, failed: false };
+  const statement = {
+    text: 'SELECT count(*) FROM appointments WHERE tenant_id = $1',
+    values: [SECOND_TENANT],
+    ms: 0,
+    failed: false,
+    operation: null,
+  };
   expect(await scanned(statement, SECOND_TENANT)).toEqual([]);
   await service.query('SET enable_indexscan = off; SET enable_indexonlyscan = off; SET enable_bitmapscan = off');
   expect(await scanned(statement, SECOND_TENANT)).toEqual(['appointments']);

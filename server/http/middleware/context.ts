@@ -8,6 +8,7 @@ import type { NextFunction, Request, Response } from 'express';
 import { config } from '../../../config';
 import { Caller } from '../../../lib/caller';
 import { ANONYMOUS, newWorkStats, withContext } from '../../../lib/context';
+import { ReadWatch } from '../../../lib/read-watch';
 import { UUID } from '../../../schemas/uuid';
 import { lifecycle } from '../../lifecycle';
 import { clientIp, RequestState } from '../request-state';
@@ -18,6 +19,7 @@ export function requestIdOf({ headers }: Pick<Request, 'headers'>): string {
   return typeof sent === 'string' && UUID.test(sent) ? sent.toLowerCase() : randomUUID();
 }
 
+const watches = config.N_PLUS_ONE !== 'off';
 const behindProxy = config.TRUST_PROXY.length > 0;
 
 export function openContext(req: Request, res: Response, next: NextFunction): void {
@@ -31,7 +33,7 @@ export function openContext(req: Request, res: Response, next: NextFunction): vo
     ip: ip === '' ? null : ip,
     userAgent: req.headers['user-agent'] ?? null,
     caller: new Caller(),
-    stats: newWorkStats(lifecycle.crumbOf(res)),
+    stats: { ...newWorkStats(lifecycle.crumbOf(res)), ...(watches ? { reads: new ReadWatch(config.N_PLUS_ONE_REPEATS) } : {}) },
   };
   req.state = new RequestState(requestId, context, req.socket.bytesWritten);
   lifecycle.describe(res, { requestId });

@@ -7,7 +7,7 @@ import { config } from '../../../config';
 import { withContext } from '../../../lib/context';
 import { log } from '../../../lib/log';
 import { metrics } from '../../../lib/metrics';
-import { recordRequest } from '../../ops/recorder';
+import { recordRepeatedRead, recordRequest } from '../../ops/recorder';
 
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 const CLASSES = ['0xx', '1xx', '2xx', '3xx', '4xx', '5xx'] as const;
@@ -23,7 +23,7 @@ export function observe(req: Request, res: Response, next: NextFunction): void {
 function report(req: Request, res: Response, path: string): void {
   const { state } = req;
   const ms = performance.now() - state.startedAt;
-  const { queries, dbMs } = state.stats;
+  const { queries, dbMs, reads } = state.stats;
   const status = res.statusCode;
   const method = METHODS.has(req.method) ? req.method : 'OTHER';
   const route = routeOf(req);
@@ -39,6 +39,10 @@ function report(req: Request, res: Response, path: string): void {
     if (aborted) metrics.aborted.inc();
   }
   recordRequest({ route, method, status, ms, dbMs, queries, requestId: state.id, code: state.code });
+  for (const read of reads?.repeated() ?? []) {
+    metrics.repeatedReads.inc({ route });
+    recordRepeatedRead(`${method} ${route}`, read);
+  }
   const slow = ms > config.LOG_SLOW_REQUEST_MS;
   if (slow) metrics.slowRequests.inc({ route });
   const line = {

@@ -32,7 +32,7 @@ const REPORT: Report = {
   db: null,
   queue: null,
   shed: { offered: 0, shed: {} },
-  recent: { slow_requests: [], slow_queries: [], errors: [] },
+  recent: { slow_requests: [], slow_queries: [], errors: [], repeated_reads: [] },
 };
 
 let nextPid = 100;

@@ -1,7 +1,8 @@
 /** Driver errors become refusals by their codes and constraint names, whatever their messages say. */
 import { ConnectionAcquireTimeoutError, ConnectionRefusedError, DatabaseError } from 'sequelize';
-import { fingerprint } from '../../../lib/db-client';
+
 import { isConnectionLost, isRetryable, translateDatabaseError, violatedConstraint } from '../../../lib/db-errors';
+import { fingerprint } from '../../../lib/read-watch';
 
 const driver = (code: string, constraint?: string) => Object.assign(new Error('anything at all'), { code, constraint });
 const throughSequelize = (code: string, constraint?: string) =>
