@@ -114,7 +114,7 @@ class AppendTransport extends Transport {
 
 // Whoever read the console may be gone (a pager, a pipe to another program). Unhandled, each line would raise an error, the error
 // would be logged, and the process would do nothing else any more. It serves on; the file, if there is one, has the lines.
-for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+for (const stream of [process.stdout, process.stderr]) if (stream.listenerCount('error') === 0) stream.on('error', () => undefined);
 
 /** Undefined without LOG_DIR. */
 export const logFile = config.LOG_DIR ? join(config.LOG_DIR, 'autoshop.log') : undefined;
