@@ -32,3 +32,34 @@ export function overdue(worker: Watched, now: number, { bootTimeoutMs, workerTim
   if (worker.helloAt !== null && now - worker.lastCheckinAt > workerTimeoutMs) return { reason: 'stall', limitMs: workerTimeoutMs };
   return null;
 }
+
+/**
+ * A primary that was not run for a while (stopped, suspended, no processor for it) finds that its clock went on: it has heard nothing
+ * from its children, and that says nothing about them. This much of each such gap counts all the same, so that a primary that is
+ * always late still ends a worker that hangs.
+ */
+const GAP_MS = 1_000;
+
+/** Notices gaps between the looks of whoever enforces the deadlines. */
+export class Attendance {
+  #lookedAt: number | null = null;
+
+  /** One look. @returns the time before it that counts for nobody */
+  look(now: number): number {
+    const gap = now - (this.#lookedAt ?? now);
+    this.#lookedAt = now;
+    return Math.max(0, gap - GAP_MS);
+  }
+}
+
+type Timed = Pick<WorkerHandle, 'forkedAt' | 'grantedAt' | 'drain' | 'helloAt' | 'lastCheckinAt'>;
+
+/** Moves all that is timed of `worker` on by `ms`, in which nobody looked; never into the future. */
+export function excuse(worker: Timed, ms: number, now: number): void {
+  const later = (at: number): number => Math.min(now, at + ms);
+  worker.forkedAt = later(worker.forkedAt);
+  worker.lastCheckinAt = later(worker.lastCheckinAt);
+  if (worker.helloAt !== null) worker.helloAt = later(worker.helloAt);
+  if (worker.grantedAt !== null) worker.grantedAt = later(worker.grantedAt);
+  if (worker.drain) worker.drain = { ...worker.drain, since: later(worker.drain.since) };
+}

@@ -9,7 +9,7 @@
 import { log } from '../../lib/log';
 import type { Breaker } from './breaker';
 import type { Division, Ledger } from './budget';
-import { overdue } from './deadlines';
+import { Attendance, excuse, overdue } from './deadlines';
 import { DeathBooks, type End, logExit, reasonOf, wasPlanned, whyNotReady } from './deaths';
 import { EXIT } from './exit-codes';
 import type { DrainReason, FromChild } from './messages';
@@ -35,6 +35,7 @@ export class Supervisor {
   readonly #respawn: Respawn;
   readonly #recycling: Recycling;
   readonly #deaths = new DeathBooks();
+  readonly #attendance = new Attendance();
   readonly #nursery: Nursery;
   readonly #turnover: Turnover;
   #target: number;
@@ -134,6 +135,7 @@ export class Supervisor {
   tick(): void {
     if (this.#phase === 'stopped') return;
     const now = this.#options.now();
+    this.#excuseUnattended(now);
     this.#enforceDeadlines(now);
     this.#shares.grantWaiting(now);
     if (this.#phase === 'stopping') return;
@@ -349,6 +351,14 @@ export class Supervisor {
   /** The job process does not serve: its deaths must not keep HTTP workers from being forked. */
   #countUnplannedDeath(worker: WorkerHandle, now: number): void {
     this.#respawn.onDeath(worker, now, worker.kind === 'http' && this.#phase === 'running');
+  }
+
+  #excuseUnattended(now: number): void {
+    const ms = this.#attendance.look(now);
+    if (ms === 0) return;
+    log.warn('the primary was not run for a while; no deadline counts that time', { ms: Math.round(ms) });
+    this.#startedAt = Math.min(now, this.#startedAt + ms);
+    for (const worker of this.#roster.everybody) excuse(worker, ms, now);
   }
 
   #enforceDeadlines(now: number): void {

@@ -3,7 +3,7 @@ import { PassThrough } from 'node:stream';
 import fc from 'fast-check';
 import { endLongLived, longLivedCount, whileServing } from '../../../lib/long-lived';
 import { Breaker } from '../../../server/cluster/breaker';
-import { overdue } from '../../../server/cluster/deadlines';
+import { Attendance, excuse, overdue } from '../../../server/cluster/deadlines';
 import { tellingLine } from '../../../server/cluster/deaths';
 import { RequestLimit } from '../../../server/cluster/request-limit';
 import { Tail } from '../../../server/cluster/tail';
@@ -31,6 +31,46 @@ describe('the boot deadline', () => {
     const worker = { ...booting, state: 'granted' as const, forkedAt: 100_000, helloAt: 5_000, grantedAt: 100_000, lastCheckinAt: 129_000 };
     expect(overdue(worker, 129_000, LIMITS)).toBeNull();
     expect(overdue(worker, 130_001, LIMITS)).toEqual({ reason: 'boot_timeout', limitMs: 30_000 });
+  });
+});
+
+describe('a primary that was not run for a while', () => {
+  const LIMITS = { bootTimeoutMs: 30_000, workerTimeoutMs: 30_000, gracefulTimeoutMs: 30_000 };
+  const looks = (...times: number[]): number[] => {
+    const attendance = new Attendance();
+    return times.map((now) => attendance.look(now));
+  };
+
+  test('looks in time › all of it counts; a gap › a second of it counts', () => {
+    expect(looks(500, 600, 1_600, 61_600, 61_700)).toEqual([0, 0, 0, 59_000, 0]);
+  });
+
+  test('whatever the gaps › a worker is overdue by the time that was looked at, and a gap alone makes nobody overdue', () => {
+    const gaps = fc.array(fc.integer({ min: 1, max: 120_000 }), { minLength: 1, maxLength: 40 });
+    fc.assert(
+      fc.property(gaps, fc.constantFrom('forked', 'granted', 'draining', 'ready'), (steps, state) => {
+        const attendance = new Attendance();
+        const drain = state === 'draining' ? { reason: 'roll' as const, since: 0 } : null;
+        const started = state === 'forked' ? { helloAt: null, grantedAt: null } : { helloAt: 0, grantedAt: 0 };
+        const worker = { state, killReason: null, forkedAt: 0, lastCheckinAt: 0, drain, ...started } as const;
+        const timed = { ...worker };
+        let now = 0;
+        let counted = 0;
+        attendance.look(now);
+        for (const step of steps) {
+          now += step;
+          counted += Math.min(step, 1_000);
+          excuse(timed, attendance.look(now), now);
+          expect(overdue(timed, now, LIMITS) !== null).toBe(counted > 30_000);
+        }
+      }),
+    );
+  });
+
+  test('a worker that was heard of after the gap, before the look › nothing of it lies in the future', () => {
+    const timed = { forkedAt: 59_500, helloAt: 59_900, grantedAt: 60_000, lastCheckinAt: 60_000, drain: null };
+    excuse(timed, 59_000, 60_000);
+    expect(timed).toEqual({ forkedAt: 60_000, helloAt: 60_000, grantedAt: 60_000, lastCheckinAt: 60_000, drain: null });
   });
 });
 

@@ -89,6 +89,8 @@ interface World {
   happened: string[];
   /** Moves the clock in steps of 100 ms, ticking; living children report each second unless `silent`. */
   pass(ms: number, silent?: readonly FakeChild[]): void;
+  /** The clock goes on, and nothing else. */
+  standStill(ms: number): void;
   latest(): FakeChild;
 }
 
@@ -134,6 +136,9 @@ function world(options: Partial<SupervisorOptions> = {}): World {
     children,
     happened,
     latest: () => children.at(-1) as FakeChild,
+    standStill: (ms) => {
+      now += ms;
+    },
     pass: (ms, silent = []) => {
       for (const end = now + ms; now < end; now += 100) {
         if (now % 1000 === 0)
@@ -237,6 +242,16 @@ describe('deaths', () => {
     pass(1_000);
     expect(children).toHaveLength(3);
     expect(supervisor.restarts.get('crash')).toBe(1);
+  });
+
+  test('the primary itself was not run for an hour › nobody is killed for it; who is silent afterwards is', () => {
+    const { first, second, pass, standStill } = running({ workerTimeoutMs: 10_000 });
+    standStill(3_600_000);
+    pass(8_000, [first]);
+    expect(first.killedWith).toBeNull();
+    pass(2_500, [first]);
+    expect(first.killedWith).toBe('SIGKILL');
+    expect(second.killedWith).toBeNull();
   });
 
   test('a worker that is silent for WORKER_TIMEOUT › killed as a stall, a reporting one is not', () => {
