@@ -3,6 +3,8 @@
  * A separate, short-lived process: workers never migrate. Without a database URL it works on the embedded one, adopting it
  * when the service runs. Exit codes: 0 done, 75 database unreachable, 70 failed, 64 wrong usage.
  */
+import '../server/cluster/parent-watch';
+
 import { parseArgs } from 'node:util';
 import pg from 'pg';
 import { config } from '../config';

@@ -6,6 +6,8 @@
  * Never in production. Exit codes: 0 seeded or nothing to do, 1 other data are in the way, 64 wrong usage, 70 failed,
  * 75 database unreachable, 78 refused by configuration.
  */
+import '../server/cluster/parent-watch';
+
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';

@@ -6,6 +6,8 @@
  * transaction-mode pooler: hence the queue is worked with DATABASE_MIGRATION_URL. What the jobs do goes through `lib/db.ts`
  * under the service's role and row-level security, as everywhere. Connections: one for the queue, the rest of the grant for jobs.
  */
+import './cluster/parent-watch';
+
 import { randomUUID } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
 import { type JobHelpers, Logger, parseCronItems, run, type TaskList, type WorkerEvents } from 'graphile-worker';
@@ -131,7 +133,8 @@ function firstLook(events: EventEmitter): Promise<void> {
   });
 }
 
-async function main(link: PrimaryLink): Promise<void> {
+/** Runs this process as the job process, until it is told to drain. @param jobs tests add some that misbehave */
+export async function runJobProcess(link: PrimaryLink, jobs: readonly Job[] = JOBS): Promise<void> {
   rememberSlowQueries();
   const watchdog = startWatchdog('jobs');
   // Ctrl-C reaches the whole group; only the primary decides when this process goes.
@@ -146,7 +149,7 @@ async function main(link: PrimaryLink): Promise<void> {
     });
     setRevocationBus(link.bus);
     const disconnect = connectRevocationRelay();
-    const { stopped, close } = await startQueue(config.DATABASE_MIGRATION_URL ?? '');
+    const { stopped, close } = await startQueue(config.DATABASE_MIGRATION_URL ?? '', jobs);
     let leaving = false;
     const leave = async (code: number): Promise<void> => {
       if (leaving) return;
@@ -169,7 +172,7 @@ async function main(link: PrimaryLink): Promise<void> {
     );
     watchdog.arm();
     link.ready({ host: '', port: 0 });
-    log.info('jobs are being worked', { jobs: JOBS.map(({ name }) => name) });
+    log.info('jobs are being worked', { jobs: jobs.map(({ name }) => name) });
   } catch (error) {
     const code = exitCodeOf(error);
     log.error('the job process cannot start', { code, error });
@@ -178,4 +181,4 @@ async function main(link: PrimaryLink): Promise<void> {
   }
 }
 
-if (require.main === module) void main(connectToPrimary());
+if (require.main === module) void runJobProcess(connectToPrimary());

@@ -2,6 +2,8 @@
  * The process that the primary forks for each slot: the worker runtime with the application in it, and the cluster-wide
  * services handed to the code that uses them.
  */
+import './cluster/parent-watch';
+
 import { setLimitBackend } from '../lib/rate-limit';
 import { closeRedis, redis } from '../lib/redis';
 import { setRevocationBus } from '../lib/revocation';

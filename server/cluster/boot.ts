@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { childEnvironment } from '../../config/child-environment';
 import { EXIT, type ExitCode, meaningOf } from './exit-codes';
 import { Tail } from './tail';
+import { watchdogArguments } from './watchdog-lines';
 
 /** The start cannot go on. The message is one line for the operator. */
 export class BootFailure extends Error {
@@ -78,12 +79,16 @@ export class Steps {
   }
 
   /**
-   * Runs a script of ours to its end. `secret`: what it prints as its result does not belong into a log.
+   * Runs a script of ours to its end; one whose first import is `parent-watch.ts` ends with us. `secret`: what it prints as its result does not belong into a log.
    * @throws BootFailure with the child's exit code, when it is one of ours, else 70
    */
   async run({ what, script, args = [], env, secret = false }: Step): Promise<void> {
     if (this.#cancelled) throw new BootFailure(EXIT.forced, 'the start was called off');
-    const child = spawn(process.execPath, [script, ...args], { env: childEnvironment(env), stdio: ['ignore', 'pipe', 'pipe'] });
+    const watched = watchdogArguments(process.pid, true);
+    const child = spawn(process.execPath, [script, ...watched, ...args], {
+      env: childEnvironment(env),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     this.#running = child;
     const tail = new Tail((line) => process.stderr.write(`${line}\n`));
     if (secret) child.stdout?.resume();

@@ -145,7 +145,8 @@ export class Primary {
     await this.#steering.open();
     await this.#preparation.run();
     if (this.#stopping) return;
-    cluster.setupPrimary({ exec: this.#options.scripts.worker, args: watchdogArguments(process.pid), stdio: CHILD_STDIO });
+    const args = watchdogArguments(process.pid, config.WATCHDOG);
+    cluster.setupPrimary({ exec: this.#options.scripts.worker, args, stdio: CHILD_STDIO });
     this.#forked = true;
     this.#supervisor.start();
     this.#every(TICK_MS, () => {
@@ -204,7 +205,10 @@ export class Primary {
     const child: ChildProcess =
       kind === 'http'
         ? cluster.fork(env).process
-        : fork(this.#options.scripts.jobs, watchdogArguments(process.pid), { env: childEnvironment(env), stdio: CHILD_STDIO });
+        : fork(this.#options.scripts.jobs, watchdogArguments(process.pid, config.WATCHDOG), {
+            env: childEnvironment(env),
+            stdio: CHILD_STDIO,
+          });
     tail.follow(child.stdout);
     tail.follow(child.stderr);
     if (kind === 'http') this.#front.follow(child);

@@ -43,16 +43,27 @@ export const WATCHDOG_FD = 4;
 export const CHILD_STDIO: ('ignore' | 'pipe' | 'ipc')[] = ['ignore', 'pipe', 'pipe', 'ipc', 'pipe'];
 
 const FLAG = '--watched-by=';
+const AT_ONCE = '--watched-at-once';
 
 /**
  * Arguments for a child, so that it knows that the pipe is there (a primary of an older build opens none) and who its parent
  * is. Arguments rather than environment: what the child starts itself must not inherit them.
+ * @param atOnce its thread starts before anything is loaded; false where WATCHDOG is off, as far as the primary knows
  */
-export const watchdogArguments = (primaryPid: number): string[] => [`${FLAG}${primaryPid}`];
+export const watchdogArguments = (primaryPid: number, atOnce: boolean): string[] => [`${FLAG}${primaryPid}`, ...(atOnce ? [AT_ONCE] : [])];
 
-/** The pid of the primary that watches this process; null when it has none. */
-export function watchingPrimary(argv: readonly string[]): number | null {
+export interface Watching {
+  /** The pid of the primary that watches this process; null when it has none. */
+  primary: number | null;
+  atOnce: boolean;
+}
+
+/** Takes them out of `argv`: the rest belongs to the script, which may refuse what it does not know. */
+export function takeWatchdogArguments(argv: string[]): Watching {
   const flag = argv.find((argument) => argument.startsWith(FLAG));
+  const atOnce = argv.includes(AT_ONCE);
+  argv.splice(0, argv.length, ...argv.filter((argument) => argument !== flag && argument !== AT_ONCE));
   const pid = Number(flag?.slice(FLAG.length));
-  return Number.isSafeInteger(pid) && pid > 0 ? pid : null;
+  const primary = Number.isSafeInteger(pid) && pid > 0 ? pid : null;
+  return { primary, atOnce: atOnce && primary !== null };
 }

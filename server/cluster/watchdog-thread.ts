@@ -4,7 +4,7 @@
  * primary opened for it. It also sees to it that the process never outlives its primary: a blocked loop cannot.
  */
 import { writeSync } from 'node:fs';
-import { workerData } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import { CrumbReader, type CrumbReading } from '../../lib/breadcrumbs';
 import { type Frame, Investigation } from './evidence';
 import { EvidenceFolder, type EvidenceLimits, evidenceName } from './evidence-folder';
@@ -18,14 +18,18 @@ export interface ThreadData {
   memory: SharedArrayBuffer;
   /** Where lines go. Standard error takes them in the shape of log lines. */
   fd: number;
-  kind: 'http' | 'jobs';
   /** Killed when this is no longer its parent; null for a process that has no primary. */
   primary: number | null;
-  folder: string;
-  limits: EvidenceLimits;
   projectRoot: string;
   /** The same moment on the writer's clock and on the one that all threads share. */
   clock: { writer: number; shared: bigint };
+}
+
+/** What the process knows only when its configuration is loaded. Without it the thread does no more than watch the parent. */
+export interface Equipment {
+  kind: 'http' | 'jobs';
+  folder: string;
+  limits: EvidenceLimits;
   version: string;
 }
 
@@ -39,8 +43,8 @@ const STDERR = 2;
 class WatchdogThread {
   readonly #data: ThreadData;
   readonly #crumbs: CrumbReader;
-  readonly #folder: EvidenceFolder;
   readonly #watch: StallWatch;
+  #equipment: Equipment | null = null;
   #stalls = 0;
   #investigation: Investigation | null = null;
   /** It got stuck while a glance was under way. */
@@ -50,11 +54,13 @@ class WatchdogThread {
   constructor(data: ThreadData) {
     this.#data = data;
     this.#crumbs = new CrumbReader(data.memory);
-    this.#folder = new EvidenceFolder(data.folder, data.limits);
     this.#watch = new StallWatch(
       { beatMs: BEAT_MS, warnMs: WARN_MS, stuckMs: STUCK_MS, pauseMs: PAUSE_MS },
       { beats: this.#crumbs.beats, now: performance.now() },
     );
+    parentPort?.on('message', (equipment: Equipment) => {
+      this.#equipment = equipment;
+    });
     setInterval(() => this.#look(), LOOK_MS);
     if (data.primary !== null) setInterval(() => this.#checkParent(data.primary as number), PARENT_MS);
   }
@@ -112,13 +118,15 @@ class WatchdogThread {
 
   async #keepEvidence({ stall, blockedMs, reading, found, investigation }: Case): Promise<void> {
     const at = new Date(Date.now() - found.native.wallMs);
+    const began = performance.now() - found.native.wallMs;
     const name = evidenceName('stall', at, `${process.pid}-${stall}.json`);
+    const { kind = null, version = null } = this.#equipment ?? {};
     const document = {
       schema: 1,
       at: at.toISOString(),
       pid: process.pid,
-      process: this.#data.kind,
-      version: this.#data.version,
+      process: kind,
+      version,
       node: process.version,
       blocked_ms: blockedMs,
       ...found,
@@ -128,14 +136,18 @@ class WatchdogThread {
     const isJs = found.stack !== null;
     this.#tell(stall, found, { ...this.#write(name, document), complete: !isJs });
     if (!isJs) return;
+    // Nothing but the profile is lost when the process ends now.
+    const written_ms = Math.round(performance.now() - began);
     const profile = await investigation.profile();
-    this.#tell(stall, found, { ...this.#write(name, { ...document, ...profile }), complete: true });
+    this.#tell(stall, found, { ...this.#write(name, { ...document, written_ms, ...profile }), complete: true });
   }
 
   /** The primary learns the essence also when the disk is full. */
   #write(name: string, document: object): { artefact: string | null; problem: string | null } {
     try {
-      return { artefact: this.#folder.write(name, `${JSON.stringify(document)}\n`), problem: null };
+      if (!this.#equipment) throw new Error('nobody has said where to');
+      const { folder, limits } = this.#equipment;
+      return { artefact: new EvidenceFolder(folder, limits).write(name, `${JSON.stringify(document)}\n`), problem: null };
     } catch (error) {
       return { artefact: null, problem: `the evidence could not be written: ${(error as Error).message}` };
     }

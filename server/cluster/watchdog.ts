@@ -3,22 +3,14 @@
  * look away. Without WATCHDOG nothing of it exists; the primary then learns of a blocked process by its silence alone.
  */
 import { resolve } from 'node:path';
-import { Worker } from 'node:worker_threads';
 import { config } from '../../config';
 import { breadcrumbs } from '../../lib/breadcrumbs';
 import { currentContext } from '../../lib/context';
 import { log } from '../../lib/log';
-import { PROJECT_ROOT } from '../../lib/project-root';
 import type { Frame, Glance } from './evidence';
+import { endWatchdogThread, watchdogThread } from './parent-watch';
 import { ARMED, BEAT_MS, evidenceLimits, LEAVING, RUNNING } from './watchdog-limits';
-import { WATCHDOG_FD, watchingPrimary } from './watchdog-lines';
-import type { ThreadData } from './watchdog-thread';
-
-/** The built file, also under tests: a thread loads no TypeScript. */
-const THREAD = resolve(PROJECT_ROOT, 'dist', 'server', 'cluster', 'watchdog-thread.js');
-const STDERR = 2;
-/** It needs a few megabytes; one that needs more is broken, and must not take memory from the requests. */
-const LIMITS = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 4, stackSizeMb: 1 };
+import type { Equipment } from './watchdog-thread';
 
 export interface Watchdog {
   /** The process serves: from now on a blocked loop is a stall. Until then only its parent is watched. */
@@ -27,10 +19,16 @@ export interface Watchdog {
 
 const NONE: Watchdog = { arm: () => undefined };
 
-/** Starts it, once in a process and as early as possible: it is also what ends an orphan. */
-export function startWatchdog(kind: ThreadData['kind']): Watchdog {
-  if (!config.WATCHDOG) return NONE;
-  const primary = watchingPrimary(process.argv);
+let started: Watchdog | undefined;
+
+/** Starts it, or gives the one that is there. What watches the parent has begun before; see `parent-watch.ts`. */
+export function startWatchdog(kind: Equipment['kind']): Watchdog {
+  started ??= config.WATCHDOG ? start(kind) : NONE;
+  if (started === NONE) endWatchdogThread();
+  return started;
+}
+
+function start(kind: Equipment['kind']): Watchdog {
   let flags = 0;
   const set = (flag: number): void => {
     flags |= flag;
@@ -39,21 +37,15 @@ export function startWatchdog(kind: ThreadData['kind']): Watchdog {
   breadcrumbs.watch();
   setInterval(() => breadcrumbs.beat(), BEAT_MS).unref();
   (globalThis as Record<symbol, unknown>)[Symbol.for(RUNNING)] = glance;
-  const data: ThreadData = {
-    memory: breadcrumbs.memory,
-    fd: primary === null ? STDERR : WATCHDOG_FD,
+  const equipment: Equipment = {
     kind,
-    primary,
     folder: resolve(config.EVIDENCE_DIR),
     limits: evidenceLimits(config),
-    projectRoot: PROJECT_ROOT,
-    clock: { writer: performance.now(), shared: process.hrtime.bigint() },
     version: config.APP_VERSION,
   };
-  const thread = new Worker(THREAD, { workerData: data, resourceLimits: LIMITS, env: {}, execArgv: [] });
-  thread.unref();
-  // It is a help, not a part: without it the process serves on, and is still watched from outside.
-  thread.on('error', (error) => log.error('the watchdog thread has failed; stalls of this process leave no evidence', { error }));
+  watchdogThread((error) => log.error('the watchdog thread has failed; stalls of this process leave no evidence', { error })).postMessage(
+    equipment,
+  );
   process.once('exit', () => set(LEAVING));
   return { arm: () => set(ARMED) };
 }

@@ -1,6 +1,8 @@
 /** Event loops that stand still: reported at once with the request that stopped them, no new connections, evidence, and the end. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import pg from 'pg';
+import type { Stall } from '../../server/cluster/stalls';
 import { temporaryFolder } from '../support/services';
 import { routeOf, STALLS, type StallName } from './fixtures/stalls';
 import { call, eventually, type Running, startChaos, stats, tally } from './support';
@@ -93,4 +95,33 @@ test('a worker that stands still for more than a second › others take every ne
     const { body: text } = await call(service.url, { path: '/chaos/wait?ms=1' });
     return (JSON.parse(text) as { pid: number }).pid === victim;
   });
+});
+
+test('a job that stands still › reported with its name, killed after WORKER_TIMEOUT; another process takes its place, and the service serves', async () => {
+  const own = await startChaos({
+    args: ['--jobs', 'chaos-jobs'],
+    env: { WORKERS: '1', DATA_DIR: temporaryFolder('stalled-job'), WORKER_TIMEOUT: '4', JOBS: 'true' },
+  });
+  const jobs = async () => (await stats(own)).workers.find(({ kind, state }) => kind === 'jobs' && state === 'ready');
+  const victim = await eventually('the job process', jobs);
+  const queue = new pg.Client({ connectionString: own.database?.migrationUrl });
+  await queue.connect();
+  const requestId = crypto.randomUUID();
+  await queue.query(`SELECT graphile_worker.add_job('chaos.stall', $1, max_attempts => 1)`, [JSON.stringify({ requestId, ms: 60_000 })]);
+  await queue.end();
+  const silent = await own.waitFor('the kill', () =>
+    own.events().find(({ message, stall }) => message === 'worker is silent' && (stall as Stall | undefined)?.request_id === requestId),
+  );
+  expect(silent['stall']).toMatchObject({ kind: 'js', route: 'chaos.stall', source: 'context' });
+  const { stack, artefact } = silent['stall'] as Stall;
+  expect(stack.some((frame) => frame.startsWith('guiltyLoop '))).toBe(true);
+  expect(read(artefact ?? '')).toMatchObject({ process: 'jobs', request: { id: requestId, route: 'chaos.stall' } });
+  const next = await eventually('another job process', async () => {
+    const found = await jobs();
+    return found && found.pid !== victim.pid && found;
+  });
+  expect(next.pid).not.toBe(victim.pid);
+  expect((await call(own.url, { path: '/chaos/wait?ms=1' })).result).toBe(200);
+  expect((await stats(own)).cluster.restarts.total).toBe(0);
+  await own.stop();
 });

@@ -4,7 +4,7 @@ import { type StoredFile, surplusFiles } from '../../../server/cluster/evidence-
 import { blame, stallKind, type ThreadObservations } from '../../../server/cluster/stall-kind';
 import { StallWatch } from '../../../server/cluster/stall-watch';
 import { followStalls, type Stalling, StallRecord } from '../../../server/cluster/stalls';
-import { watchdogArguments, watchingPrimary } from '../../../server/cluster/watchdog-lines';
+import { takeWatchdogArguments, watchdogArguments } from '../../../server/cluster/watchdog-lines';
 
 const LIMITS = { beatMs: 50, warnMs: 250, stuckMs: 1_000, pauseMs: 500 };
 
@@ -203,8 +203,11 @@ describe('the stalls of one process as the primary knows them', () => {
   });
 });
 
-test('the arguments of a child › name the primary that watches it; without them nobody does', () => {
-  expect(watchingPrimary(['node', 'worker.js', ...watchdogArguments(4711)])).toBe(4711);
-  expect(watchingPrimary(['node', 'worker.js'])).toBeNull();
-  expect(watchingPrimary(['node', '--watched-by=x'])).toBeNull();
+test('the arguments of a child › name the primary that watches it and are taken away; without them nobody does', () => {
+  const argv = ['node', 'migrate.js', ...watchdogArguments(4711, true), 'up'];
+  expect(takeWatchdogArguments(argv)).toEqual({ primary: 4711, atOnce: true });
+  expect(argv).toEqual(['node', 'migrate.js', 'up']);
+  expect(takeWatchdogArguments(['node', 'worker.js', ...watchdogArguments(4711, false)])).toEqual({ primary: 4711, atOnce: false });
+  expect(takeWatchdogArguments(['node', 'worker.js'])).toEqual({ primary: null, atOnce: false });
+  expect(takeWatchdogArguments(['node', '--watched-by=x', '--watched-at-once'])).toEqual({ primary: null, atOnce: false });
 });
