@@ -9,19 +9,13 @@
  * Exit code 0 when every median ratio is within the limit, 1 when not or when it could not be measured. Linux only.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import autocannon from 'autocannon';
-import pg from 'pg';
-import { runMigrations } from '../../lib/migrator';
 import { PROJECT_ROOT } from '../../lib/project-root';
-import { seedDatabase } from '../../scripts/seed/database';
-import { loadPlans } from '../../scripts/seed/plans';
-import { startEmbeddedPostgres } from '../../server/cluster/embedded-postgres';
-import { freePort, parentOf, type Server, startServer, treeCpuMs } from './processes';
+import { type Database, getJson, log, openDatabase, prepare, signIn } from './database';
+import { freePort, type Server, startServer, treeCpuMs } from './processes';
 
 const TIME_LIMIT_MS = 118_000;
 const CONNECTIONS = 8;
@@ -31,50 +25,7 @@ const WARM_UP_REQUESTS = { first: 4_000, next: 1_000 };
 const ROUND_CPU_MS = 500;
 const ROUND_REQUESTS = { least: 300, most: 4_000 };
 const UUID = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g;
-const LOGIN = { email: 'admin@example.com', password: 'admin123' };
 const PROFILED_CUSTOMER = 'customer1@load.example';
-
-const log = (message: string): void => console.error(`bench: ${message}`);
-
-interface Database {
-  url: string;
-  migrationUrl: string;
-  close(): Promise<void>;
-}
-
-async function openDatabase(): Promise<Database> {
-  const { DATABASE_URL: url, DATABASE_MIGRATION_URL: migrationUrl } = process.env;
-  if (url && migrationUrl) return { url, migrationUrl, close: () => Promise.resolve() };
-  if (url || migrationUrl) throw new Error('Give both DATABASE_URL and DATABASE_MIGRATION_URL, or neither');
-  const folder = mkdtempSync(join(tmpdir(), 'autoshop-bench-'));
-  const remove = () => rmSync(folder, { recursive: true, force: true });
-  try {
-    const embedded = await startEmbeddedPostgres({ dataDir: folder, ephemeral: true, log });
-    const close = async () => {
-      await embedded.stop();
-      remove();
-    };
-    return { url: embedded.url, migrationUrl: embedded.migrationUrl, close };
-  } catch (error) {
-    remove();
-    throw error;
-  }
-}
-
-/** @returns the process number of the database server */
-async function prepare({ migrationUrl }: Database): Promise<number> {
-  await runMigrations(migrationUrl, { log });
-  const client = new pg.Client({ connectionString: migrationUrl });
-  await client.connect();
-  try {
-    const outcome = await seedDatabase(client, loadPlans(), { onlyIfEmpty: false, now: new Date(), log });
-    if (outcome.kind === 'occupied') throw new Error(`Tenant ${outcome.tenant} holds other data; give an empty database`);
-    const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
-    return parentOf(rows[0]?.pid ?? 0);
-  } finally {
-    await client.end();
-  }
-}
 
 async function startBoth({ url, migrationUrl }: Database, workers: number): Promise<[ours: Server, floor: Server]> {
   const common = {
@@ -107,13 +58,6 @@ async function startBoth({ url, migrationUrl }: Database, workers: number): Prom
     await ours.stop();
     throw error;
   }
-}
-
-async function getJson<T>(url: string, init: RequestInit = {}): Promise<T> {
-  const response = await fetch(url, init);
-  const text = await response.text();
-  if (!response.ok) throw new Error(`${url} answered ${response.status}: ${text.slice(0, 300)}`);
-  return (JSON.parse(text) as { data: T }).data;
 }
 
 interface Route {
@@ -279,12 +223,7 @@ async function main(): Promise<number> {
     const servers = await startBoth(database, workers);
     undo.push(...servers.map(({ stop }) => stop));
     const [ours] = servers;
-    const { token } = await getJson<{ token: string }>(`${ours.url}/api/auth/login`, {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify(LOGIN),
-    });
-    const headers = { Authorization: `Bearer ${token}` };
+    const headers = await signIn(ours.url);
     const results: Result[] = [];
     for (const route of await chooseRoutes(ours, headers)) {
       log(`measuring ${route.label}`);
