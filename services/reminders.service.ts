@@ -27,7 +27,7 @@ import {
 import { findTemplate } from './message-templates.service';
 import { addOutgoing } from './messages.service';
 import { inScope } from './sessions.service';
-import { unsafeFindTenant, unsafeListTenants } from './tenants.service';
+import { unsafeListOpenTenants } from './tenants.service';
 
 const HOUR_MS = 3_600_000;
 const AHEAD_HOURS = 24;
@@ -40,10 +40,7 @@ const USUAL_QUIET: QuietHours = { from: '21:00', to: '08:00' };
 /** The hourly job: claims the reminders of all open shops. @returns how many */
 export async function unsafeClaimReminders(): Promise<number> {
   let claimed = 0;
-  for (const { id } of await unsafeListTenants()) {
-    const shop = await unsafeFindTenant(id);
-    if (shop?.isOpen) claimed += await inScope(shop, claimReminders);
-  }
+  for (const shop of await unsafeListOpenTenants()) claimed += await inScope(shop, claimReminders);
   log.info('reminders claimed', { claimed });
   return claimed;
 }
@@ -55,7 +52,6 @@ function claimReminders(): Promise<number> {
   const from = new Date(hour + (AHEAD_HOURS - CATCH_UP_HOURS) * HOUR_MS);
   const to = new Date(hour + (AHEAD_HOURS + 1) * HOUR_MS);
   return inTransaction(async () => {
-    const [quiet = USUAL_QUIET] = await query<QuietHours>(QUIET_HOURS, [tenant().id]);
     const due = await query<{ appointmentId: number; startTs: Date }>(CLAIM_REMINDERS, [
       tenant().id,
       from,
@@ -63,8 +59,10 @@ function claimReminders(): Promise<number> {
       `${AHEAD_HOURS} hours`,
       now,
     ]);
+    if (due.length === 0) return 0;
+    const [quiet = USUAL_QUIET] = await query<QuietHours>(QUIET_HOURS, [tenant().id]);
+    const runAt = afterQuiet(now, quiet, tenant().timeZone);
     for (const { appointmentId, startTs } of due) {
-      const runAt = afterQuiet(now, quiet, tenant().timeZone);
       await enqueue('reminder.send', { appointmentId, startsAt: startTs.toISOString() }, { runAt });
     }
     return due.length;

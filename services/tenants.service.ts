@@ -106,6 +106,12 @@ export interface TenantSummary extends TenantRow {
   staff: number;
 }
 
+/** All tenants that are not suspended or cancelled, for work that goes from shop to shop. */
+export async function unsafeListOpenTenants(): Promise<TenantRecord[]> {
+  const rows = await unsafeQuery<TenantRow>({ text: `SELECT ${COLUMNS} FROM tenants WHERE status IN ('active', 'trial') ORDER BY slug` });
+  return rows.map(toTenant);
+}
+
 export const unsafeListTenants = (): Promise<TenantSummary[]> =>
   unsafeQuery<TenantSummary>({
     text: `SELECT ${COLUMNS}, (SELECT count(*) FROM staff_tenant_memberships m WHERE m.tenant_id = t.id) AS staff FROM tenants t ORDER BY slug`,

