@@ -169,6 +169,13 @@ export interface Technician {
   readonly initials: string;
 }
 
+/** Unique in this process, which is all that a tenant of one test file needs: AAAA, AAAB, … */
+let technicians = 0;
+function nextInitials(): string {
+  technicians += 1;
+  return [3, 2, 1, 0].map((place) => String.fromCharCode(65 + (Math.floor(technicians / 26 ** place) % 26))).join('');
+}
+
 export async function createTechnician({
   tenant,
   columns = {},
@@ -176,7 +183,7 @@ export async function createTechnician({
   tenant: Tenant;
   columns?: Record<string, unknown>;
 }): Promise<Technician> {
-  const letters = [...randomBytes(4)].map((byte) => String.fromCharCode(65 + (byte % 26))).join('');
+  const letters = nextInitials();
   const values = { name: `Technician ${letters}`, initials: letters, ...columns };
   const { id } = await insert<{ id: string }>('technicians', { tenant_id: tenant.id, ...values });
   return { id, tenant, name: values.name, initials: values.initials };
