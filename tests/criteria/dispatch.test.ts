@@ -4,14 +4,13 @@ import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { call, eventually, type Outcome, type Running, startChaos, stats, tally } from '../cluster/support';
 import { counts, criterion, limit } from '../support/criterion';
+import { quantile } from './support';
 
 const start = (DISPATCH: 'least' | 'rr', env: Record<string, string> = {}): Promise<Running> =>
   startChaos({
     env: { DISPATCH, WORKERS: '4', MAX_REQUESTS: '0', WORKER_STANDBY: 'false', JOBS: 'false', LOG_LEVEL: 'WARNING', ...env },
   });
 
-const quantile = (values: readonly number[], share: number): number =>
-  values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))] ?? Number.NaN;
 const ms = (value: number): string => `${Math.round(value)} ms`;
 
 /** Clients that keep their connection and ask a few times a second, until stopped. */
