@@ -36,9 +36,10 @@ export function signIn(login, password) {
   return { token, expiresAt: Date.parse(expires_at) };
 }
 
-/** One sign-in for each user and role, renewed before it expires; each renewal of a customer takes another customer. */
+/** A session of the role that was opened beforehand, later this user's own: signed in before it expires, as another customer each time. */
 function session(role, world) {
-  const known = sessions[role];
+  const opened = world.sessions[role];
+  const known = sessions[role] ?? opened[exec.vu.idInTest % opened.length];
   if (known && known.expiresAt - Date.now() > RENEW_BEFORE_MS) return known;
   const account = world.accounts[(exec.vu.idInTest + signIns * 7) % world.accounts.length];
   signIns += 1;
