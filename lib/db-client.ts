@@ -23,6 +23,8 @@ export interface Statement {
   text: string;
   /** Its parameters, as the driver got them; never for logs. */
   values: readonly unknown[];
+  /** The server it went to: `primary`, or a replica's name. */
+  target: string;
   ms: number;
   failed: boolean;
   /** Endpoint or job that sent it; null outside both. */
@@ -39,25 +41,25 @@ export function observeStatements(listener: Listener): () => void {
 }
 
 let lastSuccess = Number.NEGATIVE_INFINITY;
-/** `performance.now()` of the last statement that the server answered without a connection error. */
+/** `performance.now()` of the last statement that the primary answered without a connection error. */
 export const lastAnswerAt = (): number => lastSuccess;
 
 const CONTROL = /^\s*(start\s+transaction|begin|commit|rollback|savepoint|release|set\s)/i;
 const KINDS = new Set(['select', 'insert', 'update', 'delete']);
 
-type Sent = Pick<Statement, 'text' | 'values'>;
+type Sent = Pick<Statement, 'text' | 'values' | 'target'>;
 
 /** `current` is the context that sent the statement: the driver calls back outside it. */
-function finished({ text, values }: Sent, started: number, current: Context | undefined, error: unknown): void {
+function finished({ text, values, target }: Sent, started: number, current: Context | undefined, error: unknown): void {
   const ms = performance.now() - started;
   if (current) {
     current.stats.dbMs += ms;
     current.stats.reads?.answered(text, ms);
     breadcrumbs.resume(current.stats.crumb);
   }
-  if (!error) lastSuccess = performance.now();
+  if (!error && target === 'primary') lastSuccess = performance.now();
   const verb = /^\s*(\w+)/.exec(text)?.[1]?.toLowerCase() ?? '';
-  metrics.querySeconds.observe({ target: 'primary', kind: KINDS.has(verb) ? verb : 'other' }, ms / 1000);
+  metrics.querySeconds.observe({ target, kind: KINDS.has(verb) ? verb : 'other' }, ms / 1000);
   if (error) metrics.queryErrors.inc();
   if (ms >= config.LOG_SLOW_QUERY_MS) {
     metrics.slowQueries.inc();
@@ -65,7 +67,7 @@ function finished({ text, values }: Sent, started: number, current: Context | un
     if (current) withContext(current, report);
     else report();
   }
-  for (const listener of listeners) listener({ text, values, ms, failed: Boolean(error), operation: current?.operation ?? null });
+  for (const listener of listeners) listener({ text, values, target, ms, failed: Boolean(error), operation: current?.operation ?? null });
 }
 
 /** @throws RepeatedReadError in mode `raise`, before the statement is sent */
@@ -105,6 +107,8 @@ type QueryArguments = [config: string | pg.QueryConfig | Submittable, values?: u
 type AnyQuery = (...args: QueryArguments) => unknown;
 
 export class InstrumentedClient extends pg.Client {
+  readonly target: string = 'primary';
+
   constructor(options: pg.ClientConfig) {
     super({
       ...options,
@@ -127,7 +131,7 @@ export class InstrumentedClient extends pg.Client {
     if (current) count(current, text);
     const done = (error: unknown): void => {
       this.#nameLostConnection(error);
-      finished({ text, values: sent }, started, current, error);
+      finished({ text, values: sent, target: this.target }, started, current, error);
     };
     const wrap =
       (next: Callback): Callback =>
@@ -159,6 +163,12 @@ export class InstrumentedClient extends pg.Client {
     if (error instanceof Error && !('code' in error) && (!_queryable || _ending)) Object.assign(error, { code: 'ECONNRESET' });
   }
 }
+
+/** The client class for one server: Sequelize makes its clients itself, so what it knows of them is their class. */
+export const clientFor = (target: string): typeof InstrumentedClient =>
+  class extends InstrumentedClient {
+    override readonly target = target;
+  };
 
 /** Compiling a statement to machine code takes longer (half a second) than any of ours runs; an estimate over many rows would trigger it. */
 export const NO_JIT = "set_config('jit', 'off', true)";

@@ -62,10 +62,10 @@ export class ManagedPool {
   readonly #waitingSince = new Map<Deferred, number>();
 
   /** Takes over `manager`: all connections, Sequelize's own included, go through here from now on. */
-  constructor(manager: ConnectionManager, { maxWaiting }: { maxWaiting: number }) {
+  constructor(manager: ConnectionManager, { maxWaiting, target }: { maxWaiting: number; target: string }) {
     const { pool } = manager;
     this.#pool = pool;
-    this.#boundQueue(manager, maxWaiting);
+    this.#boundQueue(manager, maxWaiting, target);
     this.#watchAcquire(pool);
     this.#watchReturn(pool);
   }
@@ -103,7 +103,8 @@ export class ManagedPool {
   }
 
   /** Sequelize's transactions and our reads both come through here. @throws Unavailable `pool_queue_full` at once when too many wait */
-  #boundQueue(manager: ConnectionManager, maxWaiting: number): void {
+  #boundQueue(manager: ConnectionManager, maxWaiting: number, target: string): void {
+    metrics.poolTimeouts.inc({ target }, 0);
     const acquire = manager.getConnection.bind(manager);
     manager.getConnection = async (options) => {
       if (this.#pool.waiting >= maxWaiting) throw new Unavailable('pool_queue_full');
@@ -111,10 +112,10 @@ export class ManagedPool {
       try {
         return await acquire(options);
       } catch (error) {
-        if (error instanceof Error && error.name === 'SequelizeConnectionAcquireTimeoutError') metrics.poolTimeouts.inc();
+        if (error instanceof Error && error.name === 'SequelizeConnectionAcquireTimeoutError') metrics.poolTimeouts.inc({ target });
         throw error;
       } finally {
-        metrics.poolAcquireSeconds.observe((performance.now() - started) / 1000);
+        metrics.poolAcquireSeconds.observe({ target }, (performance.now() - started) / 1000);
       }
     };
   }

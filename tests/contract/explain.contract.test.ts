@@ -151,6 +151,7 @@ test('the load data hold large tables, and reading one from end to end is notice
   const statement = {
     text: 'SELECT count(*) FROM appointments WHERE tenant_id = $1',
     values: [SECOND_TENANT],
+    target: 'primary',
     ms: 0,
     failed: false,
     operation: null,
