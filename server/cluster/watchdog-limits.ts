@@ -2,7 +2,8 @@
 import type { EvidenceLimits } from './evidence-folder';
 
 export const BEAT_MS = 50;
-export const LOOK_MS = 25;
+/** Each look costs about as much CPU as a tenth of a request. */
+export const LOOK_MS = 50;
 /** A stall is reported from here on, ... */
 export const WARN_MS = 250;
 /** ... and from here on its worker is given no new connection, and evidence is taken. */
@@ -13,6 +14,9 @@ export const EVIDENCE_MS = 2_000;
 /** Bits of the flags in the shared memory. */
 export const ARMED = 1;
 export const LEAVING = 2;
+
+/** What the thread is called in the kernel's list; at most 15 bytes. */
+export const WATCHDOG_THREAD_NAME = 'watchdog';
 
 /** Under this name the event loop's own thread offers what it knows of the running context. */
 export const RUNNING = 'autoshop.running';

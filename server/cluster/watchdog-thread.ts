@@ -3,7 +3,7 @@
  * passes through it: no process.send, no process.stderr, no log; only shared memory, synchronous files and the pipe that the
  * primary opened for it. It also sees to it that the process never outlives its primary: a blocked loop cannot.
  */
-import { writeSync } from 'node:fs';
+import { writeFileSync, writeSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { CrumbReader, type CrumbReading } from '../../lib/breadcrumbs';
 import { type Frame, Investigation } from './evidence';
@@ -11,7 +11,7 @@ import { EvidenceFolder, type EvidenceLimits, evidenceName } from './evidence-fo
 import { killDescendants } from './process-tree';
 import { blame, type StallKind, stallKind } from './stall-kind';
 import { type StallNews, StallWatch } from './stall-watch';
-import { ARMED, BEAT_MS, LEAVING, LOOK_MS, STUCK_MS, WARN_MS } from './watchdog-limits';
+import { ARMED, BEAT_MS, LEAVING, LOOK_MS, STUCK_MS, WARN_MS, WATCHDOG_THREAD_NAME } from './watchdog-limits';
 import type { WatchdogLine } from './watchdog-lines';
 
 export interface ThreadData {
@@ -34,7 +34,8 @@ export interface Equipment {
 }
 
 const PAUSE_MS = 500;
-const PARENT_MS = 250;
+/** The parent is looked at with every fifth look: four times a second. */
+const LOOKS_FOR_PARENT = 5;
 const SHOWN = 50;
 const FRAMES_TOLD = 20;
 
@@ -53,6 +54,7 @@ class WatchdogThread {
 
   constructor(data: ThreadData) {
     this.#data = data;
+    nameThread();
     this.#crumbs = new CrumbReader(data.memory);
     this.#watch = new StallWatch(
       { beatMs: BEAT_MS, warnMs: WARN_MS, stuckMs: STUCK_MS, pauseMs: PAUSE_MS },
@@ -61,8 +63,12 @@ class WatchdogThread {
     parentPort?.on('message', (equipment: Equipment) => {
       this.#equipment = equipment;
     });
-    setInterval(() => this.#look(), LOOK_MS);
-    if (data.primary !== null) setInterval(() => this.#checkParent(data.primary as number), PARENT_MS);
+    // One timer for both: what costs is that the thread wakes.
+    let looks = 0;
+    setInterval(() => {
+      this.#look();
+      if (data.primary !== null && looks++ % LOOKS_FOR_PARENT === 0) this.#checkParent(data.primary);
+    }, LOOK_MS);
   }
 
   #look(): void {
@@ -185,6 +191,11 @@ class WatchdogThread {
     const { writer, shared } = this.#data.clock;
     return writer + Number(process.hrtime.bigint() - shared) / 1e6;
   }
+}
+
+/** So that `top -H` and `ps -L` tell this thread from the others. */
+function nameThread(): void {
+  if (process.platform === 'linux') writeFileSync('/proc/thread-self/comm', WATCHDOG_THREAD_NAME);
 }
 
 interface Found {
