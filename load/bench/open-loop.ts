@@ -11,13 +11,17 @@ export interface LoadPlan {
   url: string;
   path: string;
   seconds: number;
-  /** Requests per second, sent at even intervals. */
+  /** Requests per second, sent at even intervals, ... */
   rate?: number;
+  /** ... or as independent users send them: intervals of an exponential distribution. */
+  random?: boolean;
   /** Clients that each send the next request when the last one is answered. */
   clients?: number;
   giveUpMs?: number;
   /** More connections than these are not opened. */
   maxSockets?: number;
+  /** Each request takes a connection of its own. */
+  fresh?: boolean;
 }
 
 export interface Sample {
@@ -35,6 +39,16 @@ export interface Sample {
 const GIVE_UP_MS = 2_000;
 const MAX_SOCKETS = 2_000;
 
+/** When each request is due, milliseconds after the start. */
+function dueTimes(rate: number, seconds: number, random: boolean): number[] {
+  let at = 0;
+  return Array.from({ length: Math.round(rate * seconds) }, (_, index) => {
+    if (!random) return (index / rate) * 1000;
+    at += (-Math.log(1 - Math.random()) / rate) * 1000;
+    return at;
+  });
+}
+
 /** Runs the plan to its end, the last answers included. */
 export async function generate({
   url,
@@ -44,10 +58,12 @@ export async function generate({
   clients = 1,
   giveUpMs = GIVE_UP_MS,
   maxSockets = MAX_SOCKETS,
+  fresh = false,
+  random = false,
 }: LoadPlan): Promise<Sample[]> {
   const { hostname, port } = new URL(url);
   if (hostname !== '127.0.0.1' && hostname !== 'localhost') throw new Error('load goes to loopback only');
-  const agent = new Agent({ keepAlive: true, maxSockets, scheduling: 'lifo' });
+  const agent = new Agent({ keepAlive: !fresh, maxSockets, scheduling: 'lifo' });
   const samples: Sample[] = [];
   const started = performance.now();
 
@@ -84,13 +100,13 @@ export async function generate({
       }),
     );
   } else {
+    const due = dueTimes(rate, seconds, random);
     const pending: Promise<void>[] = [];
-    const total = Math.round(rate * seconds);
     await new Promise<void>((resolve) => {
       const timer = setInterval(() => {
-        const due = Math.min(total, Math.floor(((performance.now() - started) / 1000) * rate));
-        while (pending.length < due) pending.push(send(started + (pending.length / rate) * 1000));
-        if (pending.length < total) return;
+        const now = performance.now() - started;
+        for (let at = due[pending.length]; at !== undefined && at <= now; at = due[pending.length]) pending.push(send(started + at));
+        if (pending.length < due.length) return;
         clearInterval(timer);
         resolve();
       }, 2);

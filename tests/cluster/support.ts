@@ -112,7 +112,7 @@ export class Load {
 }
 
 /** What came out, by result: `{200: 41, ECONNRESET: 1}`. */
-export function tally(outcomes: readonly Outcome[]): Record<string, number> {
+export function tally(outcomes: readonly Pick<Outcome, 'result'>[]): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const { result } of outcomes) counts[result] = (counts[result] ?? 0) + 1;
   return counts;

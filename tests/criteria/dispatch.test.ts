@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { call, eventually, type Outcome, type Running, startChaos, stats, tally } from '../cluster/support';
 import { counts, criterion, limit } from '../support/criterion';
-import { quantile } from './support';
+import { load, p99, quantile, withResult } from './support';
 
 const start = (DISPATCH: 'least' | 'rr', env: Record<string, string> = {}): Promise<Running> =>
   startChaos({
@@ -92,35 +92,33 @@ criterion('K6', 'a stuck worker is killed', async (measure) => {
   await service.stop();
 });
 
-/** Clients that take a new connection for each request. */
-async function freshCalls(url: string, { clients, each }: { clients: number; each: number }): Promise<Outcome[]> {
-  const outcomes: Outcome[] = [];
-  await Promise.all(
-    Array.from({ length: clients }, async () => {
-      for (let index = 0; index < each; index += 1) outcomes.push(await call(url, { path: '/chaos/work?ms=2' }));
-    }),
-  );
-  return outcomes;
-}
+/** Round robin gives the slow worker a quarter of them, which is four fifths of what it can do; the others could do ten times as many. */
+const RATE = 160;
 
 criterion('K6', 'one of 4 workers is 10 times slower', async (measure) => {
   const services = { rr: await start('rr'), least: await start('least') };
-  const p99: Record<string, number[]> = { rr: [], least: [] };
+  const p99s: Record<string, number[]> = { rr: [], least: [] };
   for (const service of Object.values(services)) await call(service.url, { path: '/chaos/slow?factor=10' });
   for (let round = 0; round < 3; round += 1)
-    for (const [name, service] of Object.entries(services)) {
-      const outcomes = await freshCalls(service.url, { clients: 32, each: counts(100) * 3 });
-      const failed = outcomes.filter(({ result }) => result !== 200).length;
-      if (failed > 0) measure(`${name}: no failed request`, JSON.stringify(tally(outcomes)), false);
-      p99[name]?.push(
-        quantile(
-          outcomes.map((outcome) => outcome.ms),
-          0.99,
-        ),
-      );
+    for (const [name, { url }] of Object.entries(services)) {
+      const samples = await load({
+        url,
+        path: '/chaos/work?ms=2',
+        rate: RATE,
+        random: true,
+        fresh: true,
+        seconds: counts(200),
+        giveUpMs: 10_000,
+      });
+      if (withResult(samples, 200).length < samples.length) measure(`${name}: no failed request`, JSON.stringify(tally(samples)), false);
+      p99s[name]?.push(p99(samples));
     }
-  const [least, rr] = [quantile(p99['least'] ?? [], 0.5), quantile(p99['rr'] ?? [], 0.5)];
-  measure('p99 of least <= 0.7 x p99 of round robin', `${ms(least)} / ${ms(rr)} = ${(least / rr).toFixed(2)}`, least <= 0.7 * rr);
+  const [least, rr] = [quantile(p99s['least'] ?? [], 0.5), quantile(p99s['rr'] ?? [], 0.5)];
+  measure(
+    'p99 of least <= 0.7 x p99 of round robin',
+    `${ms(least)} / ${ms(rr)} = ${(least / rr).toFixed(2)}, median of 3 rounds in turns`,
+    least <= 0.7 * rr,
+  );
   await Promise.all(Object.values(services).map((service) => service.stop()));
 });
 

@@ -39,10 +39,3 @@ export const p99 = (samples: readonly Sample[]): number =>
       0.99,
     ),
   );
-
-/** What came out, by result: `{"200": 41, "timeout": 1}`. */
-export function tally(samples: readonly Sample[]): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const { result } of samples) counts[result] = (counts[result] ?? 0) + 1;
-  return counts;
-}
