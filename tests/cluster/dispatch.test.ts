@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { spawnService } from '../support/cluster';
 import { parseAnswers } from '../support/raw-client';
 import { temporaryFolder } from '../support/services';
-import { call, eventually, Load, type Running, startChaos, stats, TIMES, tally } from './support';
+import { call, eventually, type Running, startChaos, stats, TIMES, tally } from './support';
 
 let running: Running | undefined;
 const least = async (env: Record<string, string> = {}): Promise<Running> => {
@@ -42,21 +42,6 @@ test('least › kept connections spread evenly, each counted while it lives and 
   expect(service.output).not.toMatch(/no effect/);
 });
 
-test('least, a worker stuck and killed › it held up one connection, and that one is answered as well', async () => {
-  const service = await least();
-  const victim = service.banner.pids[0] as number;
-  process.kill(victim, 'SIGSTOP');
-  const calls = Array.from({ length: 50 }, () => call(service.url, { path: '/chaos/wait?ms=1' }));
-  // Or it was taken back already, on a machine where the look comes late.
-  await eventually('one connection that is not taken', async () => {
-    const { unacked, regiven_total: regiven } = (await stats(service)).cluster.dispatch;
-    return unacked === 1 || regiven === 1;
-  });
-  process.kill(victim, 'SIGKILL');
-  expect(tally(await Promise.all(calls))).toEqual({ 200: 50 });
-  expect((await stats(service)).cluster.dispatch.regiven_total).toBe(1);
-});
-
 test('least, a worker stuck and then awake again › its connection was answered by another, and both serve on', async () => {
   const service = await least();
   const victim = service.banner.pids[0] as number;
@@ -72,20 +57,6 @@ test('least, a worker stuck and then awake again › its connection was answered
   });
   expect(service.output).not.toMatch(/taken after it had been given/);
   expect((await stats(service)).cluster.dispatch.unacked).toBe(0);
-});
-
-test('least, a rolling restart under load › no request fails', async () => {
-  const service = await least({ KEEP_ALIVE_TIMEOUT: '1' });
-  const load = new Load(service.url, {
-    clients: 20,
-    request: () => ({ path: '/chaos/echo', method: 'POST', body: Buffer.alloc(16_384, 'x') }),
-  });
-  await eventually('load', async () => load.outcomes.length > 100);
-  service.kill('SIGHUP');
-  await eventually('the end of the roll', async () => (await stats(service)).cluster.roll.last?.result === 'completed', 30_000 * TIMES);
-  const outcomes = await load.stop();
-  expect(tally(outcomes)).toEqual({ 200: outcomes.length });
-  expect(await service.stop()).toEqual({ code: 0, signal: null });
 });
 
 test('least, the only worker dies › clients that connect meanwhile are answered by the next one', async () => {

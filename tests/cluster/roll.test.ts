@@ -1,7 +1,4 @@
-/** Replacing workers while clients are served: rolling restart, a broken release, and a changed number of workers. */
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { temporaryFolder } from '../support/services';
+/** Replacing workers while clients are served: a rolling restart, and a changed number of workers. */
 import { eventually, Load, startChaos, stats, tally } from './support';
 
 const BODY = Buffer.alloc(16_384, 'x');
@@ -26,28 +23,6 @@ test('HUP under load › every worker replaced, none missing on the way, no requ
   expect(after.cluster.restarts.by_reason).toEqual({ roll: 2 });
   expect(after.metrics.lost_workers_total).toBe(0);
   expect(await service.stop()).toEqual({ code: 0, signal: null });
-});
-
-test('HUP with a broken release › aborted at the first, all old workers serve on, no request fails', async () => {
-  const dataDir = temporaryFolder('roll');
-  const service = await startChaos({ env: { WORKERS: '2', DATA_DIR: dataDir } });
-  const load = new Load(service.url, { clients: 10, request: echo });
-  writeFileSync(join(dataDir, 'broken'), '');
-  service.kill('SIGHUP');
-  const after = await eventually('the end of the roll', async () => {
-    const now = await stats(service);
-    return now.cluster.roll.last !== null && now;
-  });
-  expect(after.cluster.roll.last?.result).toBe('aborted');
-  expect(after.cluster.booted_workers).toBe(2);
-  expect(
-    after.workers
-      .filter(({ kind, state }) => kind === 'http' && state === 'ready')
-      .map(({ pid }) => pid)
-      .sort(),
-  ).toEqual([...service.banner.pids].sort());
-  expect(tally(await load.stop())).toEqual({ 200: load.outcomes.length });
-  await service.stop();
 });
 
 test('TTIN and TTOU › one worker more, one less, within the connection budget and without a failed request', async () => {
