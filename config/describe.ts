@@ -5,6 +5,7 @@
 import type { z } from 'zod';
 import { environmentSchema, isSecret, type Variable } from './env';
 import type { Config } from './load';
+import { parsePostgresUrl } from './postgres-url';
 
 export interface VariableDescription {
   readonly name: Variable;
@@ -72,10 +73,23 @@ function printable(name: string, value: unknown): string | undefined {
 
 function maskUrl(value: unknown): string {
   const text = String(value);
-  if (!URL.canParse(text) || !/^(postgres|postgresql|rediss?|smtps?):$/.test(new URL(text).protocol)) return MASK;
+  if (/^postgres(ql)?:/.test(text)) return maskPostgresUrl(text);
+  if (!URL.canParse(text) || !/^(rediss?|smtps?):$/.test(new URL(text).protocol)) return MASK;
   const url = new URL(text);
   if (url.password) url.password = 'x';
   // Query parameters may carry passwords as well.
   url.search = '';
   return url.toString().replace(':x@', `:${MASK}@`);
+}
+
+/** Without its parameters, which may carry passwords as well. */
+function maskPostgresUrl(text: string): string {
+  try {
+    const { hosts, user, password, database } = parsePostgresUrl(text.replace(/\?.*$/, ''));
+    const login = `${encodeURIComponent(user)}${password ? `:${MASK}` : ''}`;
+    const places = hosts.map(({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`);
+    return `postgres://${login ? `${login}@` : ''}${places.join(',')}/${encodeURIComponent(database)}`;
+  } catch {
+    return MASK; // the fault is named elsewhere; nothing of an unreadable value is shown
+  }
 }

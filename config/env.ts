@@ -4,6 +4,7 @@
  * Bare numbers are seconds; names ending in `_MS` and `_MB` say their unit.
  */
 import { z } from 'zod';
+import { parsePostgresUrl } from './postgres-url';
 
 /** A plain decimal number. `Number()` alone would also take `0x10`, `1e3` and blanks. */
 const decimal = (min: number, max = Number.MAX_SAFE_INTEGER) =>
@@ -29,7 +30,23 @@ const list = () =>
     )
     .meta({ kind: 'list' });
 
-const postgresUrl = z.string().regex(/^(postgres(ql)?:\/\/|sqlite:)/, 'must start with postgres:// or sqlite:');
+/** Its faults in words that do not repeat it: it holds a password. */
+function checkPostgresUrl(url: string, context: Pick<z.RefinementCtx, 'addIssue'>): void {
+  if (!/^postgres(ql)?:/.test(url)) return;
+  try {
+    parsePostgresUrl(url);
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: (error as Error).message });
+  }
+}
+const postgresUrl = z
+  .string()
+  .regex(/^postgres(ql)?:\/\//, 'must start with postgres://')
+  .superRefine(checkPostgresUrl);
+const databaseUrl = z
+  .string()
+  .regex(/^(postgres(ql)?:\/\/|sqlite:)/, 'must start with postgres:// or sqlite:')
+  .superRefine(checkPostgresUrl);
 
 /** `count/seconds`, for example `10/300`: at most `limit` requests in a window of `windowMs`. */
 export const Rate = z
@@ -52,6 +69,7 @@ export const SECRET_VARIABLES = [
   'DATABASE_URL',
   'DATABASE_MIGRATION_URL',
   'DATABASE_REPLICA_URLS',
+  'PGBOUNCER_ADMIN_URL',
   'POSTGRES_PASSWORD',
   'REDIS_URL',
   'SENTRY_DSN',
@@ -129,14 +147,29 @@ export const environmentSchema = z.object({
     .optional()
     .describe('Unix socket by which `npm run ctl` steers the service; default `run/control.sock` in DATA_DIR. Each instance needs its own'),
 
-  DATABASE_URL: postgresUrl.optional().describe('PostgreSQL URL of the service role; unset = embedded database (not in production)'),
-  POSTGRES_HOST: z.string().optional().describe('Database host, when DATABASE_URL is not given'),
-  POSTGRES_PORT: port(5432).describe('Database port, when DATABASE_URL is not given'),
+  DATABASE_URL: databaseUrl
+    .optional()
+    .describe(
+      'PostgreSQL URL of the service role, several hosts allowed (`h1:p1,h2:p2`, `target_session_attrs`); unset = embedded database (not in production)',
+    ),
+  POSTGRES_HOST: z.string().optional().describe('Database host, or several with commas, when DATABASE_URL is not given'),
+  POSTGRES_PORT: whole(1, 65_535).default(5432).meta({ kind: 'port' }).describe('Database port, when DATABASE_URL is not given'),
   POSTGRES_DB: z.string().default('autoshop').describe('Database name, when DATABASE_URL is not given'),
   POSTGRES_USER: z.string().default('autoshop_app').describe('Database role, when DATABASE_URL is not given'),
   POSTGRES_PASSWORD: z.string().optional().describe('Database password, when DATABASE_URL is not given'),
-  DATABASE_MIGRATION_URL: postgresUrl.optional().describe('URL of the owner role, past any pooler; default DATABASE_URL'),
-  DATABASE_REPLICA_URLS: list().optional().describe('Comma-separated URLs of read replicas'),
+  DATABASE_MIGRATION_URL: databaseUrl.optional().describe('URL of the owner role, past any pooler; default DATABASE_URL'),
+  PGBOUNCER_ADMIN_URL: postgresUrl
+    .optional()
+    .describe("URL of PgBouncer's admin console (database `pgbouncer`, a user of `stats_users`), for `/stats`; unset = not shown"),
+  DATABASE_REPLICA_URLS: list()
+    .superRefine((urls, context) => {
+      for (const url of urls) {
+        if (/^postgres(ql)?:\/\//.test(url)) checkPostgresUrl(url, context);
+        else context.addIssue({ code: 'custom', message: 'must be a list of postgres:// URLs' });
+      }
+    })
+    .optional()
+    .describe('Comma-separated URLs of read replicas'),
   DB_POOL_MIN: count(5, 1).describe('Connections kept open by one instance'),
   DB_POOL_MAX: count(20, 4).describe('All connections of one instance to one server'),
   DB_POOL_SIZE: whole(4).optional().meta({ kind: 'whole number' }).describe('Alias of DB_POOL_MAX; both given and different is refused'),
@@ -147,7 +180,9 @@ export const environmentSchema = z.object({
   DB_SSL: z
     .enum(['off', 'require', 'verify'])
     .optional()
-    .describe('TLS to the database; default verify for a non-local host in production, else off'),
+    .describe(
+      'TLS to the database, where a URL says nothing itself (`sslmode`); default verify for a non-local host in production, else off',
+    ),
   DB_SSL_CA_FILE: z.string().optional().describe('Certificate authority that signs the database certificate'),
   DB_PREPARED: flag(true).describe('Named prepared statements; off behind PgBouncer before 1.21'),
   DB_SEED: z.enum(['demo', 'none']).optional().describe('Seed an empty database; default demo for the embedded one in development'),

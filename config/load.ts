@@ -3,6 +3,7 @@
  * All faults are collected and thrown together, so an operator repairs everything in one go.
  */
 import { existsSync, readFileSync } from 'node:fs';
+import { isIPv6 } from 'node:net';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
 import type { z } from 'zod';
@@ -10,6 +11,8 @@ import { defaultControlSocket, SOCKET_PATH_MAX } from './control-socket';
 import { type Environment, environmentSchema, isSecret, SECRET_VARIABLES } from './env';
 import type { RawEnvironment } from './env-file';
 import { type HostLimits, hostLimits } from './host';
+import { isLocalUrl } from './postgres-url';
+import { type TlsMode, tlsModeOf } from './tls';
 
 export { type RawEnvironment, withEnvFile } from './env-file';
 
@@ -31,7 +34,6 @@ export class ConfigError extends Error {
 const PLACEHOLDER = /^(change.?me|secret|dev.?secret|password|placeholder|example|test|your.*secret.*)/i;
 /** Development hears of it, tests fail of it, production only counts. */
 const N_PLUS_ONE_DEFAULT = { production: 'count', development: 'warn', test: 'raise' } as const;
-const LOCAL_HOST = /^(localhost|127\.\d+\.\d+\.\d+|::1|\[::1\]|)$/;
 
 export interface Config
   extends Omit<
@@ -44,7 +46,10 @@ export interface Config
   readonly workersSource: string;
   /** Empty until the launcher has filled it in (development generates it into `DATA_DIR`). */
   readonly JWT_SECRET: string;
-  readonly DB_SSL: 'off' | 'require' | 'verify';
+  /** Of DATABASE_URL. */
+  readonly DB_SSL: TlsMode;
+  /** As it was given, for the other URLs. */
+  readonly givenDbSsl: TlsMode | undefined;
   readonly STRUCTURED_LOGGING: boolean;
   readonly DB_SEED: 'demo' | 'none';
   readonly N_PLUS_ONE: 'off' | 'count' | 'warn' | 'raise';
@@ -135,7 +140,8 @@ function derive(env: Environment, host: HostLimits): Config {
     workersSource: workers.source,
     EVIDENCE_DIR: env.EVIDENCE_DIR ?? join(env.DATA_DIR, 'evidence'),
     JWT_SECRET: env.JWT_SECRET ?? '',
-    DB_SSL: env.DB_SSL ?? (isProduction && databaseUrl && !isLocalUrl(databaseUrl) ? 'verify' : 'off'),
+    DB_SSL: databaseUrl ? tlsModeOf(databaseUrl, { given: env.DB_SSL, isProduction }) : (env.DB_SSL ?? 'off'),
+    givenDbSsl: env.DB_SSL,
     STRUCTURED_LOGGING: env.STRUCTURED_LOGGING ?? isProduction,
     N_PLUS_ONE: env.N_PLUS_ONE ?? N_PLUS_ONE_DEFAULT[env.NODE_ENV],
     DB_SEED: env.DB_SEED ?? (embeddedDatabase && env.NODE_ENV === 'development' ? 'demo' : 'none'),
@@ -146,15 +152,12 @@ function derive(env: Environment, host: HostLimits): Config {
   };
 }
 
+/** Several hosts may be named, with commas; they share the port. */
 function composeUrl(env: Environment): string | undefined {
   if (!env.POSTGRES_HOST) return undefined;
-  const url = new URL('postgres://localhost');
-  url.hostname = env.POSTGRES_HOST;
-  url.port = String(env.POSTGRES_PORT);
-  url.pathname = `/${env.POSTGRES_DB}`;
-  url.username = env.POSTGRES_USER;
-  url.password = env.POSTGRES_PASSWORD ?? '';
-  return url.toString();
+  const [user, password, database] = [env.POSTGRES_USER, env.POSTGRES_PASSWORD ?? '', env.POSTGRES_DB].map(encodeURIComponent);
+  const hosts = env.POSTGRES_HOST.split(',').map((host) => `${isIPv6(host) ? `[${host}]` : encodeURIComponent(host)}:${env.POSTGRES_PORT}`);
+  return `postgres://${user}:${password}@${hosts.join(',')}/${database}`;
 }
 
 /** More than four workers by default would ask for more connections than DB_POOL_MAX's default divides well. */
@@ -214,8 +217,10 @@ function productionRefusals(config: Config): Fault[] {
   if (config.OPS_TOKEN && looksInvented(config.OPS_TOKEN)) refuse('OPS_TOKEN', 'looks like a placeholder; not accepted');
   if (!config.DATABASE_URL) refuse('DATABASE_URL', 'is required (or POSTGRES_HOST and its companions)');
   else if (config.DATABASE_URL.startsWith('sqlite:')) refuse('DATABASE_URL', 'SQLite is not accepted');
-  else if (!isLocalUrl(config.DATABASE_URL) && config.DB_SSL !== 'verify')
-    refuse('DB_SSL', 'must be verify for a database on another host');
+  for (const url of remoteUrls(config)) {
+    const mode = tlsModeOf(url, { given: config.givenDbSsl, isProduction: true });
+    if (mode !== 'verify') refuse('DB_SSL', 'must be verify for a database on another host (and sslmode of its URL, if any, verify-full)');
+  }
   if (config.DB_SEED === 'demo') refuse('DB_SEED', 'demo data is not accepted');
   if (config.LOG_LEVEL === 'debug') refuse('LOG_LEVEL', 'DEBUG is not accepted');
   return faults;
@@ -224,12 +229,11 @@ function productionRefusals(config: Config): Fault[] {
 /** A sample value, or too few different characters to be random. */
 const looksInvented = (secret: string): boolean => PLACEHOLDER.test(secret) || new Set(secret).size < 10;
 
-/** True for a database on this machine (loopback or a Unix socket), where TLS adds nothing. */
-export function isLocalUrl(url: string): boolean {
-  if (!URL.canParse(url)) return false;
-  const { hostname, searchParams } = new URL(url);
-  return LOCAL_HOST.test(searchParams.get('host')?.startsWith('/') ? '' : hostname);
-}
+/** Every PostgreSQL URL that leads to another machine. */
+const remoteUrls = (config: Config): string[] =>
+  [config.DATABASE_URL, config.DATABASE_MIGRATION_URL, config.PGBOUNCER_ADMIN_URL, ...(config.DATABASE_REPLICA_URLS ?? [])].filter(
+    (url): url is string => url !== undefined && /^postgres/.test(url) && !isLocalUrl(url),
+  );
 
 function unique(faults: Fault[]): Fault[] {
   return [...new Map(faults.map((fault) => [`${fault.variable}|${fault.problem}`, fault])).values()];

@@ -58,6 +58,17 @@ export interface QueueReport {
   outbox_failed: number;
 }
 
+/** PgBouncer's pools for our database, added up over its users; in PgBouncer's own words. */
+export interface PoolerReport {
+  read_at: string;
+  cl_active: number;
+  cl_waiting: number;
+  sv_active: number;
+  sv_idle: number;
+  /** How long the first client in the queue has waited. */
+  maxwait_s: number;
+}
+
 /** What a child says about itself each second. Latencies in milliseconds, memory in bytes, times since its start. */
 export interface Report {
   requests_count: number;
@@ -86,6 +97,8 @@ export interface Report {
   db: DatabaseReport | null;
   /** Null in every process but the job process. */
   queue: QueueReport | null;
+  /** Null in every process but the one that watches the pooler. */
+  pooler: PoolerReport | null;
   shed: ShedReport;
   recent: RecentEntries;
 }

@@ -10,6 +10,7 @@ import { registry } from '../../lib/metrics';
 import { overloadMeter } from '../http/overload-meter';
 import { lifecycle } from '../lifecycle';
 import { databaseState, refreshDatabaseState } from '../ops/database-state';
+import { poolerReport } from '../ops/pooler-watch';
 import { drainRecorder } from '../ops/recorder';
 import type { DatabaseReport, Report } from './messages';
 import { queueReport } from './queue-watch';
@@ -88,6 +89,7 @@ export class SelfReport {
       pool: this.#watchesDatabase ? poolStatus() : null,
       db: this.#watchesDatabase ? databaseReport() : null,
       queue: queueReport(),
+      pooler: poolerReport(),
       shed: overloadMeter.take(),
       recent,
     };

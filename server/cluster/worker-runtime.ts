@@ -7,6 +7,7 @@ import type { RequestListener, Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { config } from '../../config';
+import { parsePostgresUrl } from '../../config/postgres-url';
 import { currentContext } from '../../lib/context';
 import { closeDatabase, openDatabase, poolStatus, resizePool, unsafeQuery } from '../../lib/db';
 import { log } from '../../lib/log';
@@ -14,6 +15,7 @@ import { pending } from '../../lib/migrations';
 import { createHttpServer } from '../http/http-server';
 import { lifecycle } from '../lifecycle';
 import { checkDatabase, setMigrationCounter } from '../ops/database-state';
+import { watchPooler } from '../ops/pooler-watch';
 import { setProbeSource } from '../ops/probes';
 import { setOpsSource } from '../ops/public';
 import { recordError } from '../ops/recorder';
@@ -99,7 +101,15 @@ async function prepareDatabase(link: PrimaryLink, { poolMin, poolMax, slot }: Gr
   const missing = await missingMigrations();
   if (missing.length > 0) throw new Error(`The database lacks ${missing.length} migrations, first ${missing[0]}`);
   await checkDatabase();
+  if (slot === 1) followPooler();
   link.onResize((share) => void resize(link, share));
+}
+
+/** One worker is enough: what it reads is carried to the primary. */
+function followPooler(): void {
+  const { PGBOUNCER_ADMIN_URL: url, DATABASE_URL: databaseUrl } = config;
+  if (!url || !databaseUrl) return;
+  lifecycle.onShutdown('pooler', watchPooler({ url, database: parsePostgresUrl(databaseUrl).database }));
 }
 
 const missingMigrations = (): Promise<string[]> => pending({ query: async (text) => ({ rows: await unsafeQuery({ text }) }) });

@@ -210,7 +210,9 @@ export const Stats = z
       }),
       primary: database,
       replicas: z.array(database),
-      pgbouncer: nullable(z.unknown()),
+      pgbouncer: nullable(
+        z.object({ cl_active: number, cl_waiting: number, sv_active: number, sv_idle: number, maxwait_s: number }),
+      ).describe('SHOW POOLS for our database, all users together; null: no PGBOUNCER_ADMIN_URL, or no answer for five seconds'),
       server: nullable(z.unknown()),
       queries: z.object({ total: number, ...percentiles, errors: number, slow: z.object({ threshold: number, total: number }) }),
       top: nullable(z.array(z.unknown())),

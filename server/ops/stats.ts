@@ -14,6 +14,7 @@ import type { SnapshotStore } from '../cluster/snapshots';
 import type { Supervisor } from '../cluster/supervisor';
 import type { Switches } from '../cluster/switches';
 import type { LastExit, WorkerHandle } from '../cluster/worker-handle';
+import { poolerStats } from './pooler-stats';
 import type { PrimaryLoad } from './primary-load';
 import { queueStats } from './queue-stats';
 import type { Recent } from './recent';
@@ -328,7 +329,7 @@ function db({ config, store, supervisor, recent }: StatsSource, view: WindowView
       lag_s: null,
     },
     replicas: [],
-    pgbouncer: null,
+    pgbouncer: poolerStats(children),
     server: null,
     queries: {
       total: countOf(store, HISTOGRAMS.queries),

@@ -3,7 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { ANONYMOUS, newWorkStats, withContext } from '../../lib/context';
 import { closeLater } from '../support/closers';
 import { createCustomer, createTenant, type Tenant } from '../support/factories';
-import { describeWith, startPgBouncer } from '../support/services';
+import { startTestPooler } from '../support/pgbouncer';
+import { describeWith } from '../support/services';
 
 type Database = typeof import('../../lib/db');
 
@@ -21,9 +22,10 @@ describeWith('pgbouncer', 'behind PgBouncer in transaction mode', () => {
   let shops: { tenant: Tenant; name: string }[];
 
   beforeAll(async () => {
-    process.env['DATABASE_URL'] = await startPgBouncer(process.env['DATABASE_URL'] ?? '');
-    // Named statements live on a server connection, which this version of the pooler does not track.
-    process.env['DB_PREPARED'] = 'false';
+    const pooler = await startTestPooler(process.env['TEST_DIRECT_URL'] ?? '');
+    process.env['DATABASE_URL'] = pooler.url;
+    // Named statements live on a server connection, which older poolers do not track.
+    process.env['DB_PREPARED'] = String(pooler.keepsStatements);
     // Imported only now: the configuration is read at import.
     db = jest.requireActual<Database>('../../lib/db');
     await db.openDatabase({ poolMin: CLIENTS, poolMax: CLIENTS });

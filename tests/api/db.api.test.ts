@@ -19,6 +19,8 @@ import {
   unsafeQuery,
 } from '../../lib/db';
 import { Conflict, Unavailable } from '../../lib/errors';
+import { show } from '../support/pgbouncer';
+import { currentCluster } from '../support/test-cluster';
 
 const POOL_MAX = 4;
 
@@ -56,9 +58,13 @@ const names = async () =>
   (await query<{ name: string }>({ name: 'test_names', text: 'SELECT name FROM customers ORDER BY id' })).map((row) => row.name);
 
 const NAME = `autoshop:test:${process.pid}`;
-const ownConnections = async () =>
-  (await unsafeQuery<{ n: number }>({ text: 'SELECT count(*) AS n FROM pg_stat_activity WHERE application_name = $1', values: [NAME] }))[0]
-    ?.n;
+const ownConnections = async () => {
+  const { pooler } = currentCluster();
+  if (pooler) return (await show(pooler.adminUrl, 'CLIENTS')).filter((client) => client['application_name'] === NAME).length;
+  return (
+    await unsafeQuery<{ n: number }>({ text: 'SELECT count(*) AS n FROM pg_stat_activity WHERE application_name = $1', values: [NAME] })
+  )[0]?.n;
+};
 
 beforeAll(() => openDatabase({ poolMin: 1, poolMax: POOL_MAX, name: NAME }));
 afterAll(() => closeDatabase());

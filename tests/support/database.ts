@@ -28,7 +28,7 @@ export async function admin<Row extends object>(text: string, values: readonly u
 
 export interface TestDatabase {
   readonly name: string;
-  /** Service role. */
+  /** Service role; through the run's pooler, when there is one. */
   readonly url: string;
   readonly migrationUrl: string;
   readonly adminUrl: string;
@@ -46,7 +46,7 @@ export async function createDatabase({ empty = false }: { empty?: boolean } = {}
   closeLater(() => withClient(cluster.superuserUrl, (client) => client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)));
   return {
     name,
-    url: withDatabase(cluster.appUrl, name),
+    url: withDatabase(cluster.pooler?.url ?? cluster.appUrl, name),
     migrationUrl: withDatabase(cluster.ownerUrl, name),
     adminUrl: withDatabase(cluster.superuserUrl, name),
   };

@@ -64,7 +64,9 @@ export default class ServiceEnvironment extends TestEnvironment {
     env['DATA_DIR'] = dataDir;
     if (this.#options.database !== 'own') return;
     await copyTemplate(cluster, name);
-    env['DATABASE_URL'] = withDatabase(cluster.appUrl, name);
+    env['DATABASE_URL'] = withDatabase(cluster.pooler?.url ?? cluster.appUrl, name);
+    if (cluster.pooler) env['DB_PREPARED'] = String(cluster.pooler.keepsStatements);
+    env['TEST_DIRECT_URL'] = withDatabase(cluster.appUrl, name);
     env['DATABASE_MIGRATION_URL'] = withDatabase(cluster.ownerUrl, name);
     env['TEST_ADMIN_URL'] = withDatabase(cluster.superuserUrl, name);
   }

@@ -3,6 +3,7 @@
  * database is stopped and its folder removed. A handler inside the run would not see a kill -9.
  *
  * Usage: node guardian.js <pid of the server> <data folder of the server> <folder to remove>
+ * A number on its standard input is the pid of a further process of the run (a pooler), ended before the server.
  */
 const { readFileSync, rmSync } = require('node:fs');
 const { join } = require('node:path');
@@ -20,7 +21,10 @@ function runs() {
   }
 }
 
+let further = '';
+
 function finish() {
+  for (const line of further.split('\n').filter(Boolean)) endQuietly(Number(line));
   const deadline = Date.now() + STOP_TIMEOUT_MS;
   if (runs()) process.kill(pid, 'SIGQUIT');
   const timer = setInterval(() => {
@@ -30,5 +34,16 @@ function finish() {
   }, POLL_MS);
 }
 
-process.stdin.resume();
+function endQuietly(other) {
+  try {
+    process.kill(other, 'SIGTERM');
+  } catch (error) {
+    // The run has ended it itself.
+    if (error.code !== 'ESRCH') throw error;
+  }
+}
+
+process.stdin.setEncoding('utf8').on('data', (text) => {
+  further += text;
+});
 process.stdin.once('close', finish);

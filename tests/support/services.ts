@@ -4,14 +4,18 @@
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { accessSync, chmodSync, constants, mkdtempSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
-import { delimiter, join } from 'node:path';
+import { mkdtempSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { findExecutable } from '../../scripts/find-program';
 import { closeLater } from './closers';
+import { freePort } from './free-port';
 import { currentCluster } from './test-cluster';
 
-/** Service -> the programs of which one must be on PATH. Debian keeps daemons in sbin, which a user's PATH leaves out. */
+export { freePort } from './free-port';
+
+/** Service -> the programs of which one must be installed. */
 const PROGRAMS = {
   redis: ['redis-server', 'valkey-server'],
   pgbouncer: ['pgbouncer'],
@@ -28,25 +32,7 @@ const PROGRAMS = {
 export type Service = keyof typeof PROGRAMS;
 
 /** The program's path, or `undefined` when it is not installed. */
-export function findProgram(service: Service): string | undefined {
-  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin'];
-  for (const program of PROGRAMS[service]) {
-    for (const folder of folders.filter(Boolean)) {
-      const path = join(folder, program);
-      if (isExecutable(path)) return path;
-    }
-  }
-  return undefined;
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
+export const findProgram = (service: Service): string | undefined => findExecutable(PROGRAMS[service]);
 
 export function isAvailable(service: Service): boolean {
   return findProgram(service) !== undefined || (service === 'redis' && Boolean(process.env['TEST_REDIS_URL']));
@@ -86,46 +72,6 @@ export async function startRedis(): Promise<Redis> {
   return { url: `redis://127.0.0.1:${port}`, port, stop };
 }
 
-/**
- * A PgBouncer in transaction mode before the test server, as in production: few server connections, shared between clients
- * after every transaction. Stopped with the test file. @returns the URL for the same login and database
- */
-export async function startPgBouncer(url: string, { poolSize = 2 }: { poolSize?: number } = {}): Promise<string> {
-  const program = findProgram('pgbouncer');
-  if (!program) throw new Error('pgbouncer is not installed');
-  const port = await freePort();
-  const { hostname, port: serverPort, username, password } = new URL(url);
-  const folder = temporaryFolder('pgbouncer');
-  const [settings, users] = [join(folder, 'pgbouncer.ini'), join(folder, 'users.txt')];
-  writeFileSync(users, `"${decodeURIComponent(username)}" "${decodeURIComponent(password)}"\n`);
-  writeFileSync(
-    settings,
-    [
-      '[databases]',
-      `* = host=${hostname} port=${serverPort}`,
-      '[pgbouncer]',
-      'listen_addr = 127.0.0.1',
-      `listen_port = ${port}`,
-      'unix_socket_dir =',
-      'auth_type = scram-sha-256',
-      `auth_file = ${users}`,
-      'pool_mode = transaction',
-      `default_pool_size = ${poolSize}`,
-      'max_client_conn = 200',
-      '',
-    ].join('\n'),
-  );
-  // It refuses to run as root, and then has to read the files as somebody else.
-  const isRoot = process.getuid?.() === 0;
-  for (const path of isRoot ? [folder, settings, users] : []) chmodSync(path, path === folder ? 0o755 : 0o644);
-  const stop = spawnUntilEnd(program, [...(isRoot ? ['-u', 'nobody'] : []), '-q', settings]);
-  closeLater(stop);
-  await waitForPort(port);
-  const pooled = new URL(url);
-  pooled.port = String(port);
-  return pooled.toString();
-}
-
 /** Spawns a program; the result ends it and waits for it. */
 function spawnUntilEnd(program: string, args: string[]): () => Promise<void> {
   const child = spawn(program, args, { stdio: 'ignore' });
@@ -140,17 +86,6 @@ function spawnUntilEnd(program: string, args: string[]): () => Promise<void> {
 /** A folder of this test file's own, removed with the run. */
 export function temporaryFolder(name: string): string {
   return mkdtempSync(join(currentCluster().folder, `${name}-`));
-}
-
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const address = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  if (!address || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }
 
 /** Resolves when something accepts connections on the port. @throws Error after `timeoutMs` */

@@ -5,19 +5,23 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { runMigrations } from '../../lib/migrator';
 import { PROJECT_ROOT } from '../../lib/project-root';
+import { startPgBouncer } from '../../scripts/pgbouncer';
 import { startEmbeddedPostgres } from '../../server/cluster/embedded-postgres';
+import { freePort } from './free-port';
 
 /** What tests need to know, as JSON in the environment. All URLs lead to the same server. */
 export interface TestCluster {
   readonly superuserUrl: string;
   readonly ownerUrl: string;
   readonly appUrl: string;
+  /** The service's login through a transaction-mode PgBouncer, when the run goes through one. */
+  readonly pooler: { readonly url: string; readonly adminUrl: string; readonly keepsStatements: boolean } | null;
   readonly template: string;
   /** Removed with the run; tests put what they write below it. */
   readonly folder: string;
@@ -26,7 +30,8 @@ export interface TestCluster {
 }
 
 /**
- * Starts it. `TEST_POSTGRES_BIN` names the programs of another PostgreSQL, to run the suite on another version.
+ * Starts it. `TEST_POSTGRES_BIN` names the programs of another PostgreSQL, to run the suite on another version;
+ * `TEST_THROUGH=pgbouncer` puts a PgBouncer between the service and the server.
  * `stop` ends the server and removes its folder; both also happen when this process dies.
  */
 export async function startTestCluster(): Promise<TestCluster & { stop(): Promise<void> }> {
@@ -38,7 +43,9 @@ export async function startTestCluster(): Promise<TestCluster & { stop(): Promis
   const guardian = guard(server.pid, server.dataDir, folder);
   const runId = randomBytes(4).toString('hex');
   const template = `autoshop_${runId}_template`;
+  let pooler: TestCluster['pooler'];
   try {
+    pooler = await startPooler(server.url, folder, guardian);
     await withClient(server.superuserUrl, (client) => client.query(`CREATE DATABASE ${template} OWNER autoshop_owner`));
     await runMigrations(withDatabase(server.migrationUrl, template));
     await withClient(server.superuserUrl, (client) =>
@@ -52,12 +59,36 @@ export async function startTestCluster(): Promise<TestCluster & { stop(): Promis
     superuserUrl: server.superuserUrl,
     ownerUrl: server.migrationUrl,
     appUrl: server.url,
+    pooler,
     template,
     folder,
     runId,
-    description: server.description,
+    description: pooler ? `${server.description}, through PgBouncer` : server.description,
     stop: () => dismiss(guardian),
   };
+}
+
+/** Fewer server connections than the service's pool has: they change hands after every transaction. */
+const SERVER_CONNECTIONS = 3;
+const MAX_CLIENTS = 500;
+
+async function startPooler(url: string, folder: string, guardian: ChildProcess): Promise<TestCluster['pooler']> {
+  const through = process.env['TEST_THROUGH'];
+  if (!through) return null;
+  if (through !== 'pgbouncer') throw new Error(`TEST_THROUGH must be pgbouncer, not ${through}`);
+  const own = join(folder, 'pooler');
+  mkdirSync(own);
+  const pooler = await startPgBouncer({
+    url,
+    port: await freePort(),
+    poolSize: SERVER_CONNECTIONS,
+    maxClients: MAX_CLIENTS,
+    folder: own,
+  });
+  guardian.stdin?.write(`${pooler.pid}\n`);
+  pooler.child.unref();
+  (pooler.child.stderr as unknown as { unref(): void } | null)?.unref();
+  return { url: pooler.through(url), adminUrl: pooler.adminUrl, keepsStatements: pooler.keepsStatements };
 }
 
 /** The cluster of this run. @throws Error when none was started */

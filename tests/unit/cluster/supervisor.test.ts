@@ -31,6 +31,7 @@ const REPORT: Report = {
   pool: null,
   db: null,
   queue: null,
+  pooler: null,
   shed: { offered: 0, shed: {} },
   recent: { slow_requests: [], slow_queries: [], errors: [], repeated_reads: [] },
 };

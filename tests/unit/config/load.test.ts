@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { environmentSchema, SECRET_VARIABLES } from '../../../config/env';
 import type { HostLimits } from '../../../config/host';
-import { ConfigError, isLocalUrl, loadConfig, type RawEnvironment, withEnvFile } from '../../../config/load';
+import { ConfigError, loadConfig, type RawEnvironment, withEnvFile } from '../../../config/load';
+import { parsePostgresUrl } from '../../../config/postgres-url';
+import { tlsModeOf } from '../../../config/tls';
 
 const SECRET = 'f3b1c5d7e9a2468013579bdf02468ace';
 const BIG: HostLimits = { processors: 64, cpuQuota: undefined, memoryMb: 65_536 };
@@ -86,6 +88,11 @@ describe('loadConfig › defaults', () => {
     expect(config).toMatchObject({ DATABASE_MIGRATION_URL: config.DATABASE_URL, embeddedDatabase: false, DB_SEED: 'none' });
   });
 
+  test('several hosts and a percent sign in the password › a URL that reads back as given', () => {
+    const { DATABASE_URL } = load({ POSTGRES_HOST: 'h1,::1', POSTGRES_PASSWORD: '50%,@' });
+    expect(parsePostgresUrl(DATABASE_URL ?? '')).toMatchObject({ password: '50%,@', hosts: [{ host: 'h1' }, { host: '::1' }] });
+  });
+
   test('DB_POOL_SIZE alone › is DB_POOL_MAX', () => {
     expect(load({ DB_POOL_SIZE: '24' }).DB_POOL_MAX).toBe(24);
   });
@@ -154,6 +161,8 @@ describe('loadConfig › faults', () => {
     [{ JWT_SECRET_PREVIOUS: 'short' }, 'JWT_SECRET_PREVIOUS: is shorter than 32 bytes'],
     [{ DATABASE_URL: 'sqlite::memory:', WORKERS: '2' }, 'WORKERS: must be 1 with a SQLite database'],
     [{ DATABASE_URL: 'mysql://db' }, 'DATABASE_URL: must start with postgres:// or sqlite:'],
+    [{ DATABASE_URL: 'postgres://db:port/shop' }, 'DATABASE_URL: has a host that cannot be read'],
+    [{ PGBOUNCER_ADMIN_URL: 'sqlite::memory:' }, 'PGBOUNCER_ADMIN_URL: must start with postgres://'],
   ])('%j › refused with the arithmetic', (env, fault) => {
     expect(faultsOf(env)).toEqual([fault]);
   });
@@ -164,6 +173,8 @@ describe('loadConfig › faults', () => {
 });
 
 describe('loadConfig › production', () => {
+  const UNPROTECTED = 'DB_SSL: must be verify for a database on another host (and sslmode of its URL, if any, verify-full) in production';
+
   test('complete › accepted, secure cookies, JSON logs, no seed', () => {
     expect(load(PRODUCTION)).toMatchObject({ isProduction: true, secureCookies: true, STRUCTURED_LOGGING: true, DB_SEED: 'none' });
   });
@@ -180,11 +191,14 @@ describe('loadConfig › production', () => {
     [{ JWT_SECRET: 'a'.repeat(64) }, 'JWT_SECRET: looks like a placeholder; not accepted in production'],
     [{ OPS_TOKEN: 'password12345678' }, 'OPS_TOKEN: looks like a placeholder; not accepted in production'],
     [{ DATABASE_URL: 'sqlite:./shop.db', WORKERS: '1' }, 'DATABASE_URL: SQLite is not accepted in production'],
-    [{ DATABASE_URL: 'postgres://db.internal/shop', DB_SSL: 'off' }, 'DB_SSL: must be verify for a database on another host in production'],
-    [
-      { DATABASE_URL: 'postgres://db.internal/shop', DB_SSL: 'require' },
-      'DB_SSL: must be verify for a database on another host in production',
-    ],
+    [{ DATABASE_URL: 'postgres://db.internal/shop', DB_SSL: 'off' }, UNPROTECTED],
+    [{ DATABASE_URL: 'postgres://db.internal/shop?sslmode=disable' }, UNPROTECTED],
+    [{ DATABASE_URL: 'postgres://db.internal/shop?sslmode=require', DB_SSL: 'verify' }, UNPROTECTED],
+    [{ DATABASE_URL: 'postgres://localhost:1,db.internal:2/shop', DB_SSL: 'off' }, UNPROTECTED],
+    [{ DATABASE_MIGRATION_URL: 'postgres://db.internal/shop', DB_SSL: 'off' }, UNPROTECTED],
+    [{ PGBOUNCER_ADMIN_URL: 'postgres://pooler.internal/pgbouncer', DB_SSL: 'off' }, UNPROTECTED],
+    [{ DATABASE_REPLICA_URLS: 'postgres://replica.internal/shop', DB_SSL: 'require' }, UNPROTECTED],
+    [{ DATABASE_URL: 'postgres://db.internal/shop', DB_SSL: 'require' }, UNPROTECTED],
     [{ DB_SEED: 'demo' }, 'DB_SEED: demo data is not accepted in production'],
     [{ LOG_LEVEL: 'DEBUG' }, 'LOG_LEVEL: DEBUG is not accepted in production'],
   ])('%j › refused', (env, fault) => {
@@ -193,19 +207,13 @@ describe('loadConfig › production', () => {
 
   test('database elsewhere › TLS is verified without being asked', () => {
     expect(load({ ...PRODUCTION, DATABASE_URL: 'postgres://db.internal/shop' }).DB_SSL).toBe('verify');
+    expect(load({ ...PRODUCTION, DATABASE_URL: 'postgres://db.internal/shop?sslmode=verify-full', DB_SSL: 'off' }).DB_SSL).toBe('verify');
   });
 
-  test.each([
-    ['postgres://localhost/a', true],
-    ['postgres://127.0.0.1:5432/a', true],
-    ['postgres://[::1]/a', true],
-    ['postgres:///a?host=/var/run/postgresql', true],
-    ['postgres://db/a?host=/var/run/postgresql', true],
-    ['postgres://db.internal/a', false],
-    ['postgres://localhost.example.com/a', false],
-    ['nonsense', false],
-  ])('isLocalUrl(%s) › %s', (url, local) => {
-    expect(isLocalUrl(url)).toBe(local);
+  test('a pooler on this machine before a database elsewhere › each by its own measure', () => {
+    const config = load({ ...PRODUCTION, DATABASE_MIGRATION_URL: 'postgres://db.internal/shop' });
+    expect(config.DB_SSL).toBe('off');
+    expect(tlsModeOf(config.DATABASE_MIGRATION_URL ?? '', { given: config.givenDbSsl, isProduction: true })).toBe('verify');
   });
 });
 
@@ -213,7 +221,12 @@ describe('loadConfig › files', () => {
   test.each(SECRET_VARIABLES)('%s_FILE › its trimmed content', (name) => {
     const value = name.startsWith('DATABASE')
       ? 'postgres://localhost/x'
-      : ({ REDIS_URL: 'redis://r', SMTP_URL: 'smtp://m', SENTRY_DSN: 'https://k@s/1' }[name as string] ?? SECRET);
+      : ({
+          PGBOUNCER_ADMIN_URL: 'postgres://localhost/pgbouncer',
+          REDIS_URL: 'redis://r',
+          SMTP_URL: 'smtp://m',
+          SENTRY_DSN: 'https://k@s/1',
+        }[name as string] ?? SECRET);
     const config = load({ [`${name}_FILE`]: file('secret', `${value}\n`) });
     expect([config[name]].flat()).toEqual([value]);
   });
