@@ -5,9 +5,11 @@
 import pg from 'pg';
 import { type Options, Sequelize, type Transaction } from 'sequelize';
 import { config } from '../config';
+import { parsePostgresUrl } from '../config/postgres-url';
 import { currentContext } from './context';
 import { clientFor, NO_JIT, prepareScope, type Scope, ScopedQuery } from './db-client';
 import { isConnectionLost } from './db-errors';
+import { HostList, loginOf } from './db-hosts';
 import { type ConnectionManager, ManagedPool } from './db-pool';
 import { sslOptions } from './db-ssl';
 import { metrics } from './metrics';
@@ -163,21 +165,26 @@ export class DatabaseInstance {
         ? `SAVEPOINT "${(transaction as unknown as { name: string }).name}";`
         : `START TRANSACTION; ${scopeSql(this.#scope(ambientTenantId()))}`;
     internals.commitTransaction = commit;
+    connectToHosts(instance, new HostList(parsePostgresUrl(url)));
     return instance;
   }
 }
 
-/** What a URL and the configuration say about a connection, in the form that pg takes. */
+/** What a URL and the configuration say about a connection, in the form that pg takes; of several hosts the first. */
 export function connectionOptions(url: string) {
-  const { hostname, port, pathname, username, password, searchParams } = new URL(url);
-  return {
-    host: searchParams.get('host') ?? decodeURIComponent(hostname).replace(/^\[|\]$/g, ''),
-    port: Number(port || 5432),
-    database: decodeURIComponent(pathname.slice(1)),
-    user: decodeURIComponent(username),
-    password: decodeURIComponent(password),
-    ssl: sslOptions(),
-  };
+  const address = parsePostgresUrl(url);
+  return { ...loginOf(address), ...address.hosts[0], ssl: sslOptions(url) };
+}
+
+/** Sequelize knows one host: each connection it opens goes to the first of the URL's that suits. */
+function connectToHosts({ connectionManager }: Sequelize, hosts: HostList): void {
+  const manager = connectionManager as unknown as ConnectionManager;
+  const open = manager._connect.bind(manager);
+  manager._connect = (settings) =>
+    hosts.connect(
+      (host) => open({ ...settings, ...host }),
+      (client) => client.end(),
+    );
 }
 
 /** A transaction that a failed statement has aborted answers COMMIT with ROLLBACK and no error: nothing was stored, so say so. */

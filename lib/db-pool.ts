@@ -3,6 +3,7 @@
  * with a measure of the wait in it, callers that leave the queue when nobody waits for them any more, and a size that counts a
  * connection until the server has let go of it, because the share of the next process begins where this one ends.
  */
+import type pg from 'pg';
 import { currentContext } from './context';
 import { Unavailable } from './errors';
 import { log } from './log';
@@ -41,6 +42,7 @@ export interface ConnectionManager {
   releaseConnection(connection: unknown): void;
   destroyConnection(connection: unknown): Promise<void>;
   close(): Promise<void>;
+  _connect(settings: object): Promise<pg.Client>;
 }
 
 export interface PoolStatus {

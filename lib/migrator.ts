@@ -9,6 +9,8 @@ import { readFileSync } from 'node:fs';
 import { runMigrations as installJobSchema, Logger } from 'graphile-worker';
 import pg from 'pg';
 import { Umzug } from 'umzug';
+import { parsePostgresUrl } from '../config/postgres-url';
+import { connectTo, loginOf } from './db-hosts';
 import { appliedMigrations, listMigrations } from './migrations';
 
 /** The same number in every release: it is what keeps two deployments from migrating at once. */
@@ -23,9 +25,11 @@ const NOT_NOW = /^(08...|53300|57P0[123])$/;
 
 /** The server could not be reached, or takes no connection now: a later try may work. */
 export class DatabaseUnreachable extends Error {
-  constructor({ host, port }: pg.Client, cause: unknown) {
+  constructor(url: string, cause: unknown) {
+    const { hosts } = parsePostgresUrl(url);
+    const where = hosts.map(({ host, port }) => `${host}:${port}`).join(', ');
     const reason = cause instanceof AggregateError ? cause.errors[0] : cause;
-    super(`Database ${host}:${port} is unreachable: ${reason instanceof Error ? reason.message : String(reason)}`, { cause });
+    super(`Database ${where} is unreachable: ${reason instanceof Error ? reason.message : String(reason)}`, { cause });
     this.name = 'DatabaseUnreachable';
   }
 }
@@ -46,7 +50,7 @@ export interface MigrationOptions {
 export function runMigrations(url: string, options: MigrationOptions = {}): Promise<string[]> {
   return withMigrator(url, options, async (migrator, client) => {
     const done = await migrator.up(options.to ? { to: options.to } : {});
-    await installJobs(url, options);
+    await installJobs(url, client, options);
     options.log?.(done.length > 0 ? `${done.length} migrations applied` : 'schema is up to date');
     await client.query('GRANT SELECT ON public.schema_migrations TO PUBLIC');
     return done.map(({ name }) => name);
@@ -74,15 +78,7 @@ async function withMigrator<T>(
   options: MigrationOptions,
   work: (migrator: Migrator, client: pg.Client) => Promise<T>,
 ): Promise<T> {
-  const client = new pg.Client({
-    connectionString: url,
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    application_name: 'autoshop-migrate',
-    ...(options.ssl === undefined ? {} : { ssl: options.ssl }),
-  });
-  // A connection lost between two statements is reported by the next statement; without a listener it would end the process.
-  client.on('error', () => {});
-  await connect(client);
+  const client = await connect(url, options);
   try {
     await takeLock(client, options);
     await client.query(`SET lock_timeout = '${TABLE_LOCK_WAIT}'`);
@@ -96,12 +92,17 @@ async function withMigrator<T>(
   }
 }
 
-async function connect(client: pg.Client): Promise<void> {
+async function connect(url: string, { ssl }: MigrationOptions): Promise<pg.Client> {
   try {
-    await client.connect();
+    return await connectTo(
+      url,
+      { connectionTimeoutMillis: CONNECT_TIMEOUT_MS, application_name: 'autoshop-migrate', ...(ssl === undefined ? {} : { ssl }) },
+      // A connection lost between two statements is reported by the next statement; without a listener it would end the process.
+      (client) => client.on('error', () => {}),
+    );
   } catch (error) {
     if (error instanceof pg.DatabaseError && !NOT_NOW.test(error.code ?? '')) throw error;
-    throw new DatabaseUnreachable(client, error);
+    throw new DatabaseUnreachable(url, error);
   }
 }
 
@@ -178,9 +179,12 @@ function splitStatements(sql: string): string[] {
 /** Its lines tell nothing that ours do not. */
 const silent = new Logger(() => () => undefined);
 
-async function installJobs(url: string, { ssl }: MigrationOptions): Promise<void> {
+/** On the server that `client` has found. */
+async function installJobs(url: string, { host, port }: pg.Client, { ssl }: MigrationOptions): Promise<void> {
   const pgPool = new pg.Pool({
-    connectionString: url,
+    ...loginOf(parsePostgresUrl(url)),
+    host,
+    port,
     max: 2,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     ...(ssl === undefined ? {} : { ssl }),

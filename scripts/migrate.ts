@@ -6,8 +6,9 @@
 import '../server/cluster/parent-watch';
 
 import { parseArgs } from 'node:util';
-import pg from 'pg';
+import type pg from 'pg';
 import { config } from '../config';
+import { connectTo } from '../lib/db-hosts';
 import { sslOptions } from '../lib/db-ssl';
 import { appliedMigrations, pending } from '../lib/migrations';
 import { DatabaseUnreachable, rollback, runMigrations } from '../lib/migrator';
@@ -30,7 +31,7 @@ async function main(): Promise<number> {
   }
   const embedded = config.DATABASE_MIGRATION_URL ? undefined : await startEmbeddedPostgres({ dataDir: config.DATA_DIR, log });
   const url = config.DATABASE_MIGRATION_URL ?? embedded?.migrationUrl ?? '';
-  const options = { log, ssl: embedded ? false : sslOptions(), ...(values.to === undefined ? {} : { to: values.to }) };
+  const options = { log, ssl: embedded ? false : sslOptions(url), ...(values.to === undefined ? {} : { to: values.to }) };
   try {
     if (command === 'up') await runMigrations(url, options);
     else if (command === 'down') await rollback(url, options);
@@ -41,9 +42,8 @@ async function main(): Promise<number> {
   }
 }
 
-async function showStatus(connectionString: string, ssl: pg.ClientConfig['ssl']): Promise<void> {
-  const client = new pg.Client({ connectionString, ...(ssl === undefined ? {} : { ssl }) });
-  await client.connect();
+async function showStatus(url: string, ssl: pg.ClientConfig['ssl']): Promise<void> {
+  const client = await connectTo(url, ssl === undefined ? {} : { ssl });
   try {
     for (const name of await appliedMigrations(client)) console.log(`applied  ${name}`);
     for (const name of await pending(client)) console.log(`pending  ${name}`);

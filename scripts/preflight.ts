@@ -5,10 +5,12 @@
  */
 import { readFileSync, statSync } from 'node:fs';
 import { parseEnv } from 'node:util';
-import { Client } from 'pg';
+import type { Client } from 'pg';
 import { config } from '../config';
 import { describeConfig } from '../config/describe';
 import { environmentSchema, SECRET_VARIABLES } from '../config/env';
+import { tlsModeOf } from '../config/tls';
+import { connectTo } from '../lib/db-hosts';
 import { sslOptions } from '../lib/db-ssl';
 
 const EXIT_UNREACHABLE = 75;
@@ -27,9 +29,9 @@ const notes: string[] = [];
 async function checkDatabase(variable: string, url: string): Promise<Problem[]> {
   let client: Client | undefined;
   try {
-    client = new Client({ connectionString: url, connectionTimeoutMillis: CONNECT_TIMEOUT_MS, ssl: sslOptions() });
-    client.on('error', () => undefined); // a connection lost after the answer is the service's business
-    await client.connect();
+    // A connection lost after the answer is the service's business.
+    const ignore = (opening: Client) => opening.on('error', () => undefined);
+    client = await connectTo(url, { connectionTimeoutMillis: CONNECT_TIMEOUT_MS, ssl: sslOptions(url) }, ignore);
     const { rows } = await client.query<{ version: number; connections: number; powerful: boolean }>(
       `SELECT current_setting('server_version_num')::int AS version, current_setting('max_connections')::int AS connections,
               (rolsuper OR rolbypassrls) AS powerful FROM pg_roles WHERE rolname = current_user`,
@@ -43,19 +45,22 @@ async function checkDatabase(variable: string, url: string): Promise<Problem[]> 
     if (server.powerful) notes.push(`${variable}: its role bypasses row-level security by itself; the service steps down to autoshop_app`);
     return [];
   } catch (error) {
-    return [{ variable, ...explain(error as NodeJS.ErrnoException) }];
+    return [{ variable, ...explain(error as NodeJS.ErrnoException, url) }];
   } finally {
     await client?.end().catch(() => undefined); // never connected: nothing to end
   }
 }
 
 /** SQLSTATE class 28 and 3D000 are refusals, and so is TLS: trying again does not heal them. */
-function explain({ code = '', message, path }: NodeJS.ErrnoException): Omit<Problem, 'variable'> {
+function explain({ code = '', message, path }: NodeJS.ErrnoException, url: string): Omit<Problem, 'variable'> {
   if (path && path === config.DB_SSL_CA_FILE) return { problem: `cannot read DB_SSL_CA_FILE (${code})`, exit: EXIT_CONFIG };
   if (/^28/.test(code)) return { problem: 'the server refuses this role or password', exit: EXIT_CONFIG };
   if (code === '3D000') return { problem: 'the server has no such database', exit: EXIT_CONFIG };
   if (/SSL|TLS|CERT|SELF_SIGNED/i.test(`${code} ${message}`))
-    return { problem: `TLS (DB_SSL=${config.DB_SSL}) fails: ${code || message}`, exit: EXIT_CONFIG };
+    return {
+      problem: `TLS (${tlsModeOf(url, { given: config.givenDbSsl, isProduction: config.isProduction })}) fails: ${code || message}`,
+      exit: EXIT_CONFIG,
+    };
   return { problem: `the database is not reachable (${code || message})`, exit: EXIT_UNREACHABLE };
 }
 

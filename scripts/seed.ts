@@ -11,8 +11,9 @@ import '../server/cluster/parent-watch';
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import pg from 'pg';
+import type pg from 'pg';
 import { config } from '../config';
+import { connectTo } from '../lib/db-hosts';
 import { sslOptions } from '../lib/db-ssl';
 import { startEmbeddedPostgres } from '../server/cluster/embedded-postgres';
 import { EXIT, exitCodeOf } from '../server/cluster/exit-codes';
@@ -63,24 +64,21 @@ async function main(): Promise<number> {
   const embedded = config.DATABASE_MIGRATION_URL ? undefined : await startEmbeddedPostgres({ dataDir: config.DATA_DIR, log });
   try {
     const url = config.DATABASE_MIGRATION_URL ?? embedded?.migrationUrl ?? '';
-    return await seed(url, embedded ? false : sslOptions(), wanted);
+    return await seed(url, embedded ? false : sslOptions(url), wanted);
   } finally {
     await embedded?.stop();
   }
 }
 
-async function seed(connectionString: string, ssl: pg.ClientConfig['ssl'], { scale, ifEmpty, json }: Arguments): Promise<number> {
+async function seed(url: string, ssl: pg.ClientConfig['ssl'], { scale, ifEmpty, json }: Arguments): Promise<number> {
   const plans = scale === 'demo' ? demoPlans() : loadPlans();
   const accounts = plans.flatMap(accountsOf);
-  const client = new pg.Client({
-    connectionString,
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    application_name: 'autoshop-seed',
-    ...(ssl === undefined ? {} : { ssl }),
-  });
-  // A connection lost between two statements is reported by the next statement; without a listener it would end the process.
-  client.on('error', () => undefined);
-  await client.connect();
+  const client = await connectTo(
+    url,
+    { connectionTimeoutMillis: CONNECT_TIMEOUT_MS, application_name: 'autoshop-seed', ...(ssl === undefined ? {} : { ssl }) },
+    // A connection lost between two statements is reported by the next statement; without a listener it would end the process.
+    (opening) => opening.on('error', () => undefined),
+  );
   try {
     const outcome = await seedDatabase(client, plans, {
       onlyIfEmpty: ifEmpty,

@@ -79,7 +79,7 @@ export interface Queue {
 export async function startQueue(url: string, jobs: readonly Job[] = JOBS): Promise<Queue> {
   const events = new EventEmitter();
   const working = Promise.all([once(events, 'pool:listen:success'), once(events, 'cron:started'), firstLook(events)]);
-  const connection = new QueueConnection({ connectionString: url, ssl: sslOptions() });
+  const connection = new QueueConnection(url, { ssl: sslOptions(url) });
   const workerId = `jobs-${randomUUID()}`;
   const stopReclaiming = await keepReclaiming(connection, workerId);
   const stopWatching = watchQueue(

@@ -4,7 +4,8 @@
  * one after another and the job process stays within its two of the budget. Lost, it is opened anew on the next use.
  */
 import { EventEmitter } from 'node:events';
-import pg from 'pg';
+import type pg from 'pg';
+import { connectTo } from '../../lib/db-hosts';
 
 const CONNECT_TIMEOUT_MS = 5_000;
 /** The library's statements take milliseconds; one that takes this long means that the server is gone without a word. */
@@ -15,12 +16,14 @@ type ConnectCallback = (error: Error | undefined, client?: Shared, release?: () 
 
 export class QueueConnection extends EventEmitter {
   readonly options = { max: 1 };
+  readonly #url: string;
   readonly #config: pg.ClientConfig;
   #client: Promise<Shared> | undefined;
   #ended = false;
 
-  constructor(config: pg.ClientConfig) {
+  constructor(url: string, config: pg.ClientConfig = {}) {
     super();
+    this.#url = url;
     this.#config = config;
   }
 
@@ -60,25 +63,27 @@ export class QueueConnection extends EventEmitter {
   }
 
   async #dial(lost: () => void): Promise<Shared> {
-    const client = new pg.Client({
+    const limits = {
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       statement_timeout: STATEMENT_TIMEOUT_MS,
       query_timeout: STATEMENT_TIMEOUT_MS + CONNECT_TIMEOUT_MS,
       keepAlive: true,
       application_name: 'autoshop-jobs',
-      ...this.#config,
-    }) as Shared;
-    // Nobody owns the connection alone, so giving it back means nothing.
-    client.release = () => undefined;
-    serialise(client);
-    client.on('error', lost);
-    client.on('end', lost);
+    };
+    let client: Shared;
     try {
-      await client.connect();
+      // Without a listener a host that breaks off would end the process; that it is of no use is said by the promise.
+      const ignore = (opening: pg.Client) => opening.on('error', () => undefined);
+      client = (await connectTo(this.#url, { ...limits, ...this.#config }, ignore)) as Shared;
     } catch (error) {
       lost();
       throw error;
     }
+    client.on('error', lost);
+    client.on('end', lost);
+    // Nobody owns the connection alone, so giving it back means nothing.
+    client.release = () => undefined;
+    serialise(client);
     this.emit('connect', client);
     return client;
   }
