@@ -16,6 +16,11 @@ export interface Job {
   readonly name: string;
   /** Five cron fields in UTC, for a job that nobody enqueues. */
   readonly schedule?: string;
+  /**
+   * How often one due time of a scheduled job is tried at most (3). With 1 it is never done twice: when its process dies at work it counts
+   * among the dead jobs on `/stats`, and the next due time is the next attempt.
+   */
+  readonly attempts?: number;
   /** Hands something to the outside, so that somebody waits for it: counted as the outbox on `/stats`. */
   readonly outgoing?: boolean;
   readonly payload: z.ZodType;
@@ -28,6 +33,7 @@ export interface Job {
 export function job<S extends z.ZodType>(definition: {
   name: string;
   schedule?: string;
+  attempts?: number;
   outgoing?: boolean;
   payload: S;
   run: (payload: z.output<S>) => Promise<void>;

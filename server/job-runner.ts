@@ -34,6 +34,7 @@ import { rememberSlowQueries } from './ops/slow-queries';
 export const JOBS: readonly Job[] = [...mailJobs, ...messagesJobs, ...remindersJobs, ...sessionsJobs];
 
 const QUEUE_CONNECTIONS = 1;
+const SCHEDULED_ATTEMPTS = 3;
 /** Without a notification the queue is looked at this often: for jobs whose time has come. */
 const POLL_MS = 2_000;
 /** A job still running when the process stops is given this long, then left to the next process. */
@@ -91,7 +92,11 @@ export async function startQueue(url: string, jobs: readonly Job[] = JOBS): Prom
     pgPool: connection as never,
     taskList: tasksOf(jobs),
     parsedCronItems: parseCronItems(
-      scheduled.map(({ name, schedule }) => ({ task: name, match: schedule, options: { backfillPeriod: 0, maxAttempts: 3 } })),
+      scheduled.map(({ name, schedule, attempts = SCHEDULED_ATTEMPTS }) => ({
+        task: name,
+        match: schedule,
+        options: { backfillPeriod: 0, maxAttempts: attempts },
+      })),
     ),
     concurrency: 1,
     // Known to the library, though not to its types for this function.
