@@ -3,7 +3,7 @@ import { Agent } from 'node:http';
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { call, eventually, type Outcome, type Running, startChaos, stats, tally } from '../cluster/support';
-import { counts, criterion, limit } from '../support/criterion';
+import { counts, criterion, isFull, limit } from '../support/criterion';
 import { load, p99, quantile, withResult } from './support';
 
 const start = (DISPATCH: 'least' | 'rr', env: Record<string, string> = {}): Promise<Running> =>
@@ -107,7 +107,7 @@ criterion('K6', 'one of 4 workers is 10 times slower', async (measure) => {
         rate: RATE,
         random: true,
         fresh: true,
-        seconds: counts(200),
+        seconds: isFull() ? 30 : 10,
         giveUpMs: 10_000,
       });
       if (withResult(samples, 200).length < samples.length) measure(`${name}: no failed request`, JSON.stringify(tally(samples)), false);
