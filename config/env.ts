@@ -130,7 +130,7 @@ export const environmentSchema = z.object({
   REQUEST_TIMEOUT: seconds(30, 1).describe('Time a request may take before it is answered 503'),
   DISPATCH: z
     .enum(['least', 'rr'])
-    .default('rr')
+    .default('least')
     .describe('How connections are given to workers: `least` to the one that holds the fewest, `rr` in turn by node:cluster'),
   MAX_CONNECTIONS: count(10_000, 1).describe('Connections that one worker holds; further ones are answered 503 and closed'),
   MAX_CONNECTIONS_PER_IP: count(0).describe(

@@ -78,7 +78,7 @@ test.each([
 });
 
 test('a worker that dies with an untaken connection › its client is answered by another one', async () => {
-  const own = await startChaos({ env: { WORKERS: '2' } });
+  const own = await startChaos({ env: { WORKERS: '2', DISPATCH: 'rr' } });
   const victim = own.banner.pids[0] as number;
   process.kill(victim, 'SIGSTOP');
   // Round robin: one of these is handed to the stopped worker, and stays there.

@@ -9,7 +9,7 @@ test('describeVariables › every variable, its kind and default as one would wr
   expect(of('WORKER_TIMEOUT')).toMatchObject({ kind: 'seconds', fallback: '30', secret: false });
   expect(of('JOBS')).toMatchObject({ kind: 'true/false', fallback: 'true' });
   expect(of('RATE_LIMIT_LOGIN')).toMatchObject({ kind: 'count/seconds', fallback: '10/300' });
-  expect(of('DISPATCH')).toMatchObject({ kind: 'least \\| rr', fallback: 'rr' });
+  expect(of('DISPATCH')).toMatchObject({ kind: 'least \\| rr', fallback: 'least' });
   expect(of('LOG_LEVEL')).toMatchObject({ fallback: 'INFO' });
   expect(of('JWT_SECRET')).toMatchObject({ kind: 'text', fallback: undefined, secret: true });
   expect(of('DEFAULT_TENANT_ID')).toMatchObject({ kind: 'UUID', fallback: '00000000-0000-0000-0000-000000000001' });
