@@ -48,6 +48,8 @@ interface Pace {
 export class Recycling {
   readonly #options: RecyclingOptions;
   readonly #paces = new WeakMap<WorkerHandle, Pace>();
+  /** Since when a worker should have been gone. */
+  readonly #overdueSince = new WeakMap<WorkerHandle, number>();
   #bootMs = FIRST_BOOT_MS;
   #lastAt = Number.NEGATIVE_INFINITY;
 
@@ -89,9 +91,12 @@ export class Recycling {
 
   /** The one that has waited longest for its replacement, or null; nobody within the pause after another. */
   next(workers: readonly WorkerHandle[], now: number): Due | null {
-    if (now - this.#lastAt < this.#options.recycleGapMs) return null;
     const due = workers.flatMap((worker) => this.#due(worker, now) ?? []);
-    return due.find(({ overdue }) => overdue) ?? due[0] ?? null;
+    const since = ({ worker }: Due): number => this.#overdueSince.get(worker) ?? now;
+    for (const one of due) if (one.overdue) this.#overdueSince.set(one.worker, since(one));
+    if (now - this.#lastAt < this.#options.recycleGapMs) return null;
+    const waiting = due.filter(({ overdue }) => overdue).sort((a, b) => since(a) - since(b));
+    return waiting[0] ?? due[0] ?? null;
   }
 
   begun(now: number): void {
