@@ -18,9 +18,11 @@ export function reasonOf(worker: WorkerHandle, { code, signal }: End): DeathReas
   return 'crash';
 }
 
-/** It was told to go, and went by itself; or a roll had no use for it before it served. */
+/** It was told to go, and went by itself; or there was no use for it before it served. */
 export const wasPlanned = (worker: WorkerHandle): boolean =>
-  worker.killReason === 'roll' || (worker.state === 'draining' && !worker.crashing && worker.killReason === null);
+  worker.killReason === 'roll' ||
+  worker.killReason === 'scale' ||
+  (worker.state === 'draining' && !worker.crashing && worker.killReason === null);
 
 /** One line for the operator about a worker that was never ready. */
 export function whyNotReady(worker: WorkerHandle, { code, signal }: End): string {
@@ -84,7 +86,7 @@ export function logExit(
   { planned, stopping }: { planned: boolean; stopping: boolean },
 ): void {
   const fields = { worker: worker.id, kind: worker.kind, slot: worker.slot, worker_pid: worker.pid, code, signal, reason };
-  if (planned && (code === 0 || worker.killReason === 'roll')) log.info('worker left', fields);
+  if (planned && (code === 0 || worker.killReason !== null)) log.info('worker left', fields);
   else if (stopping) log.warn('worker ended during the stop', fields);
   else log.error('worker died', { ...fields, last_words: worker.tail.lines.slice(-3) });
 }

@@ -8,6 +8,7 @@ import type { Respawn } from './respawn';
 import type { Roster } from './roster';
 import { Tail } from './tail';
 import { type Child, type HandleEvents, WorkerHandle } from './worker-handle';
+import { isBooting } from './worker-state';
 
 export const JOBS_SLOT = 0;
 const STANDBY_SLOT = -1;
@@ -34,7 +35,7 @@ export class Nursery {
   bringUp(slot: number): WorkerHandle {
     const { roster } = this.#parts;
     const reserve = roster.standby;
-    if (!reserve || reserve.killReason !== null) return this.spawn('http', slot);
+    if (!reserve || reserve.killReason !== null || !isBooting(reserve.state)) return this.spawn('http', slot);
     roster.standby = null;
     reserve.slot = slot;
     reserve.forkedAt = this.#options.now();

@@ -61,6 +61,15 @@ export class Replacing {
     if (this.#current && isBooting(this.#current.fresh.state)) this.#current.fresh.kill('roll');
   }
 
+  /** The build is bad: the new worker makes way for the old one, which serves on. */
+  abandon(): void {
+    if (this.#current?.old.state !== 'ready') return;
+    const { fresh } = this.#current;
+    this.#current = null;
+    if (isBooting(fresh.state)) fresh.kill('roll');
+    else this.#port.drain(fresh, 'roll');
+  }
+
   /** Somebody else needs the place: an old worker that was allowed to finish its last requests goes now. */
   hurry(): void {
     if (this.#current?.awaitsLimit && this.#current.old.state === 'ready') this.#port.drain(this.#current.old, this.#current.reason);

@@ -40,6 +40,8 @@ export class Roll<W extends Rolled> {
   #canary: W | null = null;
   #condemned = false;
   #startedAt = 0;
+  /** Who was born until then is to be replaced. */
+  #oldUntil = 0;
   #status: RollStatus = { id: 0, state: 'idle', done: 0, total: 0, last: null };
 
   constructor(canaryMs: number) {
@@ -57,6 +59,7 @@ export class Roll<W extends Rolled> {
   /** `workers`: all that live. @returns the number of this roll */
   begin(workers: readonly W[], now: number): number {
     this.#startedAt = now;
+    this.#oldUntil = now;
     this.#canary = null;
     this.#condemned = false;
     this.#fresh.clear();
@@ -64,9 +67,15 @@ export class Roll<W extends Rolled> {
     return this.#status.id;
   }
 
-  /** What a new worker would load is sound as far as can be seen without one. */
-  checked(): void {
-    if (this.#status.state === 'checking') this.#status = { ...this.#status, state: 'canary' };
+  /**
+   * What a new worker would load is sound as far as can be seen without one. Those that were forked meanwhile may have loaded it
+   * before the schema fitted, so they are replaced as well. @returns false when the roll is over already
+   */
+  checked(workers: readonly W[], now: number): boolean {
+    if (this.#status.state !== 'checking') return false;
+    this.#oldUntil = now;
+    this.#status = { ...this.#status, state: 'canary', total: workers.filter(holds).length };
+    return true;
   }
 
   /** The next to replace; null when there is none, or when it is not time yet. Ask only while no replacement is under way. */
@@ -74,15 +83,15 @@ export class Roll<W extends Rolled> {
     const old = this.#old(workers);
     this.#status = { ...this.#status, done: Math.max(0, this.#status.total - old.length) };
     if (this.#condemned) return null;
-    if (this.#status.state === 'canary' && this.#canary && !this.#proven(this.#canary, now)) return null;
+    const canary = this.#canaryOf();
+    if (this.#status.state === 'canary' && canary && !this.#proven(canary, now)) return null;
     if (this.#status.state !== 'canary' && this.#status.state !== 'rolling') return null;
     return old.find(({ state }) => state === 'ready') ?? null;
   }
 
-  /** `worker` is on its way to replace one of those. */
+  /** `worker` is on its way to replace one of those, or to fill an empty slot. */
   replacing(worker: W): void {
     this.#fresh.add(worker);
-    this.#canary ??= worker;
   }
 
   /** May the worker that `fresh` replaces be told to go? */
@@ -99,7 +108,11 @@ export class Roll<W extends Rolled> {
 
   isComplete(workers: readonly W[], now: number): boolean {
     if (this.#condemned) return false;
-    if (this.#status.state === 'canary') return this.#old(workers).length === 0 && (!this.#canary || this.#proven(this.#canary, now));
+    if (this.#status.state === 'canary') {
+      const canary = this.#canaryOf();
+      // Without one, no worker has shown anything yet: it comes when the empty slots are filled.
+      return this.#old(workers).length === 0 && canary !== null && this.#proven(canary, now);
+    }
     return this.#status.state === 'rolling' && this.#old(workers).length === 0;
   }
 
@@ -123,7 +136,13 @@ export class Roll<W extends Rolled> {
   }
 
   #old(workers: readonly W[]): W[] {
-    return workers.filter((worker) => holds(worker) && worker.bornAt <= this.#startedAt && !this.#fresh.has(worker));
+    return workers.filter((worker) => holds(worker) && worker.bornAt <= this.#oldUntil && !this.#fresh.has(worker));
+  }
+
+  /** The first new worker that is there; the next one when it was told to go for another reason. */
+  #canaryOf(): W | null {
+    if (!this.#canary || !holds(this.#canary)) this.#canary = [...this.#fresh].find(holds) ?? null;
+    return this.#canary;
   }
 
   /** It has lived long enough; the first time anybody sees it, the canary time is over for good. */

@@ -205,11 +205,7 @@ export class Supervisor {
     this.#phase = 'stopping';
     this.#turnover.stop();
     this.standby?.kill('stop');
-    for (const worker of this.children) {
-      // Nothing depends on a worker that does not serve yet.
-      if (isBooting(worker.state)) worker.kill('stop');
-      else this.#drain(worker, 'stop');
-    }
+    for (const worker of this.children) this.#drain(worker, 'stop');
     this.#concludeStop();
   }
 
@@ -296,6 +292,8 @@ export class Supervisor {
     worker.crashing = true;
     if (worker.state === 'gone' || worker.state === 'draining') return;
     worker.moveTo('draining');
+    // Nobody misses the one in reserve; its end is noted when it comes.
+    if (!this.#roster.has(worker)) return;
     worker.drain = { reason: 'manual', since: now };
     this.#countUnplannedDeath(worker, now);
     worker.failure ??= { code: EXIT.loadError, message };
@@ -307,6 +305,11 @@ export class Supervisor {
     if (worker.state === 'draining' || worker.state === 'gone') {
       // A worker that leaves for its replacement hurries when the whole service stops.
       if (reason === 'stop') worker.send({ type: 'drain', reason, whole: true });
+      return;
+    }
+    if (isBooting(worker.state)) {
+      // Nothing depends on a worker that does not serve yet, and it could not hear of it before it has its share.
+      if (worker.killReason === null) worker.kill(reason);
       return;
     }
     worker.send({ type: 'drain', reason, whole: reason === 'stop' });
@@ -396,7 +399,7 @@ export class Supervisor {
     for (const slot of emptySlots(this.#target, this.workers)) {
       if (!this.#respawn.isDue(slot, now)) continue;
       if (!this.breaker.allowFork(now)) return;
-      this.#nursery.bringUp(slot);
+      this.#turnover.onFilled(this.#nursery.bringUp(slot));
     }
   }
 
@@ -407,7 +410,8 @@ export class Supervisor {
 
   /** Only when all is well: loading a process takes processor time from those that serve. */
   #keepStandby(now: number): void {
-    if (!this.#options.standby || this.#turnover.underWay || this.breaker.open || this.ready < this.#target) return;
+    if (!this.#options.standby || this.#turnover.underWay || this.#turnover.buildIsBad) return;
+    if (this.breaker.open || this.ready < this.#target) return;
     this.#nursery.keepReserve(now);
   }
 

@@ -9,6 +9,7 @@ import type { Nursery } from './nursery';
 import type { Recycling } from './recycling';
 import { Refusal } from './refusal';
 import { Replacing } from './replacing';
+import type { Respawn } from './respawn';
 import { Roll, type RollEnd, type RollStatus } from './roll';
 import type { Roster } from './roster';
 import type { WorkerHandle } from './worker-handle';
@@ -23,6 +24,7 @@ export interface TurnoverOptions {
 export interface TurnoverPort {
   roster: Roster;
   nursery: Nursery;
+  respawn: Respawn;
   recycling: Recycling;
   drain(worker: WorkerHandle, reason: DrainReason): void;
   /** As many workers serve as are wanted, and new ones live: an old one may be spared. */
@@ -41,6 +43,7 @@ export class Turnover {
   readonly #replacing: Replacing;
   /** Slots that somebody asked to renew. */
   readonly #renewals = new Set<number>();
+  #buildIsBad = false;
 
   constructor(options: TurnoverOptions, port: TurnoverPort) {
     this.#options = options;
@@ -65,6 +68,11 @@ export class Turnover {
     return this.#roll.underWay || this.replacing;
   }
 
+  /** A roll was aborted, and no new worker has got ready since: what would be loaded now is not worth having in reserve. */
+  get buildIsBad(): boolean {
+    return this.#buildIsBad;
+  }
+
   rollEnded(id: number): Promise<RollEnd> {
     return this.#roll.ended(id);
   }
@@ -76,12 +84,13 @@ export class Turnover {
     this.#port.nursery.discardReserve();
     this.#replacing.cancel();
     this.#renewals.clear();
-    const sparing = this.#port.roster.workers.filter(({ killReason }) => killReason === null);
-    const id = this.#roll.begin(sparing, this.#options.now());
+    const id = this.#roll.begin(this.#sparing, this.#options.now());
     log.info('rolling restart begins', { roll: id, workers: this.rollStatus.total });
     this.#options.checkBuild().then(
       () => {
-        this.#roll.checked();
+        if (!this.#roll.checked(this.#sparing, this.#options.now())) return;
+        // Whatever died before did so of what the roll replaces: empty slots are filled at once, by what it brings.
+        this.#port.respawn.reset();
         this.#port.tick();
       },
       (error: unknown) => this.#end('aborted', error instanceof Error ? error.message : String(error)),
@@ -95,8 +104,17 @@ export class Turnover {
     this.#renewals.add(slot);
   }
 
+  /** A worker for an empty slot is on its way; in a roll it loads what the roll brings. */
+  onFilled(worker: WorkerHandle): void {
+    const { state } = this.#roll.status;
+    if (state === 'canary' || state === 'rolling') this.#roll.replacing(worker);
+  }
+
   onReady(worker: WorkerHandle, now: number): void {
-    if (worker.kind === 'http') this.#port.recycling.onBoot(now - worker.forkedAt);
+    if (worker.kind === 'http') {
+      this.#port.recycling.onBoot(now - worker.forkedAt);
+      this.#buildIsBad = false;
+    }
     const { current } = this.#replacing;
     if (current?.fresh === worker && current.reason !== 'roll') this.#replacing.release();
   }
@@ -160,6 +178,11 @@ export class Turnover {
     this.#end('aborted', words === null ? why : `${why}: ${words}`);
   }
 
+  /** Workers that nobody has ended yet. */
+  get #sparing(): WorkerHandle[] {
+    return this.#port.roster.workers.filter(({ killReason }) => killReason === null);
+  }
+
   #refuseDuringRoll(): void {
     const { id } = this.rollStatus;
     if (this.#roll.underWay) throw new Refusal('roll_under_way', `roll ${id} is under way`, id);
@@ -171,6 +194,10 @@ export class Turnover {
     const fields = { roll: this.rollStatus.id, ms: end.ms, reason };
     if (result === 'completed') log.info('rolling restart completed', fields);
     else log.error('rolling restart aborted', fields);
+    if (result === 'aborted') {
+      this.#buildIsBad = true;
+      if (this.#replacing.current?.reason === 'roll') this.#replacing.abandon();
+    }
     this.#port.onRollEnd(end);
   }
 }

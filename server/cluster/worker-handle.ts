@@ -3,6 +3,7 @@
  * how it died. It translates process events into a small interface for the supervisor and decides nothing itself.
  */
 import type { ChildProcess } from 'node:child_process';
+import { EXIT } from './exit-codes';
 import { type DrainReason, type FromChild, isMessage, type Report, type ToChild } from './messages';
 import { StallRecord } from './stalls';
 import type { Tail } from './tail';
@@ -39,6 +40,7 @@ const SETTLE_MS = 500;
 export class WorkerHandle {
   readonly id: string;
   readonly kind: 'http' | 'jobs';
+  /** 0: the system had no room for it. */
   readonly pid: number;
   /** A worker in reserve has none (0) until it takes one over. */
   slot: number;
@@ -116,16 +118,18 @@ export class WorkerHandle {
       disconnected = true;
       settle();
     });
-    child.on('exit', (code: number | null, signal: NodeJS.Signals | null) => {
+    const onExit = (code: number | null, signal: NodeJS.Signals | null) => {
       if (exited) return;
       exited = true;
       events.onExit(this, code, signal);
       if (disconnected) settle();
       else setTimeout(settle, SETTLE_MS).unref();
-    });
-    // A failed spawn or send: the exit (or its absence, by the boot deadline) tells the rest.
+    };
+    child.on('exit', onExit);
     child.on('error', (error: Error) => {
-      this.failure ??= { code: 70, message: error.message };
+      this.failure ??= { code: EXIT.loadError, message: error.message };
+      // There is no process, so no exit will follow; of a living one that could not be sent something, its exit tells the rest.
+      if (child.pid === undefined) onExit(null, null);
     });
   }
 

@@ -32,7 +32,7 @@ function simulate({
   let released = 0;
   const serving = () => all.filter(({ state }) => state === 'ready').length;
   roll.begin(all, now);
-  roll.checked();
+  roll.checked(all, now);
   for (let step = 0; step < 5_000 && roll.underWay; step += 1) {
     now += 100;
     for (const worker of all) {
@@ -106,7 +106,7 @@ test('before the check has passed, and after a death that condemns the build ›
   roll.begin([old], 10);
   expect(roll.next([old], 20)).toBeNull();
   expect(roll.isComplete([old], 20)).toBe(false);
-  roll.checked();
+  roll.checked([old], 25);
   expect(roll.next([old], 30)).toBe(old);
   const fresh: Fake = { id: 2, state: 'ready', bornAt: 30, readyAt: 40 };
   roll.replacing(fresh);
