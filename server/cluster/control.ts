@@ -19,6 +19,8 @@ const MAX_LINE_BYTES = 16 * 1024;
 const MAX_CALLERS = 32;
 /** A caller that sends nothing holds one of few places. */
 const SILENT_MS = 60_000;
+/** In a stop: so long a caller has to read its answer. */
+const LAST_ANSWER_MS = 1_000;
 
 export class ControlServer {
   readonly #act: Act;
@@ -29,7 +31,8 @@ export class ControlServer {
 
   constructor(act: Act) {
     this.#act = act;
-    this.#server = createServer((socket) => this.#serve(socket));
+    // A caller that has said all may close its half and still wants the answer: `echo … | socat`.
+    this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#serve(socket));
     this.#server.maxConnections = MAX_CALLERS;
   }
 
@@ -41,41 +44,54 @@ export class ControlServer {
     process.once('exit', this.#remove);
   }
 
-  /** Ends the callers, those with an answer on its way after it, and removes the socket. */
+  /** Ends the callers, those with an answer on its way after it, and removes the socket. One that does not read is not waited for. */
   async close(): Promise<void> {
     if (!this.#server.listening) return;
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    for (const caller of this.#callers) caller.end(() => caller.destroy());
+    for (const caller of this.#callers) caller.destroySoon();
+    const late = setTimeout(() => {
+      for (const caller of this.#callers) caller.destroy();
+    }, LAST_ANSWER_MS);
     await closed;
+    clearTimeout(late);
   }
 
   #serve(socket: Socket): void {
     this.#callers.add(socket);
     let rest = '';
-    let queue = Promise.resolve();
+    let answering = Promise.resolve();
     socket.setEncoding('utf8');
     socket.setTimeout(SILENT_MS, () => socket.destroy());
     socket.once('close', () => this.#callers.delete(socket));
     // A caller that has gone hears nothing more; its act goes on.
     socket.on('error', () => socket.destroy());
+    // The end of what it says is told at once, even while nothing is read.
+    socket.on('end', () => void answering.then(() => socket.end()));
     socket.on('data', (text: string) => {
       const lines = (rest + text).split('\n');
       rest = lines.pop() ?? '';
       if (Buffer.byteLength(rest) > MAX_LINE_BYTES) {
         say(socket, refusal(new ControlRefusal('usage', `a request has at most ${MAX_LINE_BYTES} bytes`)));
-        socket.end();
+        socket.destroySoon();
         rest = '';
         return;
       }
-      for (const line of lines)
-        if (line.trim() !== '')
-          queue = queue.then(async () => {
-            // An act may take minutes and say nothing for long.
-            socket.setTimeout(0);
-            await this.#answer(socket, line);
-            socket.setTimeout(SILENT_MS);
-          });
+      const asked = lines.filter((line) => line.trim() !== '');
+      if (asked.length === 0) return;
+      // Nothing more is read meanwhile: whoever asks without end must not fill our memory.
+      socket.pause();
+      answering = this.#answerAll(socket, asked).then(() => void socket.resume());
     });
+  }
+
+  async #answerAll(socket: Socket, lines: readonly string[]): Promise<void> {
+    for (const line of lines) {
+      // An act may take minutes and say nothing for long.
+      socket.setTimeout(0);
+      await this.#answer(socket, line);
+      socket.setTimeout(SILENT_MS);
+      if (socket.writableNeedDrain) await readBy(socket);
+    }
   }
 
   async #answer(socket: Socket, line: string): Promise<void> {
@@ -115,6 +131,17 @@ function refusal(error: unknown): Record<string, unknown> {
     return { event: 'refused', kind, message, ...(argument === undefined ? {} : { argument }), ...facts };
   }
   return { event: 'refused', kind: 'failed', message: error instanceof Error ? error.message : String(error) };
+}
+
+/** Resolves when the caller has read what was said so far, or is gone. */
+function readBy(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      socket.off('drain', done).off('close', done);
+      resolve();
+    };
+    socket.on('drain', done).on('close', done);
+  });
 }
 
 function say(socket: Socket, answer: Record<string, unknown>): void {

@@ -159,3 +159,50 @@ test('a caller that goes away › its act goes on', async () => {
   });
   expect(await ended).toBe('ended');
 });
+
+test('a caller that closes its half after the question › is answered all the same, however long it takes', async () => {
+  const path = await open(async ({ command }) => {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    return command;
+  });
+  const answers = await new Promise<string>((resolve) => {
+    let heard = '';
+    const socket = connect({ path }, () => socket.end('{"command":"roll"}\n{"command":"status"}\n'));
+    socket.setEncoding('utf8').on('data', (text: string) => {
+      heard += text;
+    });
+    socket.once('close', () => resolve(heard));
+  });
+  expect(answers).toBe('{"event":"done","result":"roll"}\n{"event":"done","result":"status"}\n');
+});
+
+test('a caller that asks without end and never reads › is asked to wait, and does not hold up the end', async () => {
+  const long = 'x'.repeat(100_000);
+  let answered = 0;
+  const server = new ControlServer(async () => {
+    answered += 1;
+    return long;
+  });
+  const path = place();
+  await server.open(path);
+  const socket = connect({ path });
+  socket.on('error', () => undefined);
+  const closed = new Promise((resolve) => socket.once('close', resolve));
+  socket.pause();
+  socket.write('{"command":"status"}\n'.repeat(1_000));
+  await new Promise<void>((resolve) => {
+    let before = -1;
+    const timer = setInterval(() => {
+      if (answered > 0 && answered === before) {
+        clearInterval(timer);
+        resolve();
+      }
+      before = answered;
+    }, 100);
+  });
+  expect(answered).toBeLessThan(50);
+  await server.close();
+  expect(existsSync(path)).toBe(false);
+  socket.resume();
+  await closed;
+});
