@@ -3,8 +3,8 @@
  * is a lame duck, and in which order things are closed at the end.
  *
  * A lame duck accepts no new connection, but does not close idle ones: a client may be sending its next request on one
- * right now, and closing would reset it. It answers whatever still comes with `Connection: close`, waits longer than the
- * keep-alive time it advertised, and only then ends sockets that have been silent.
+ * right now, and closing would reset it. It answers whatever still comes with `Connection: close` (of several requests sent at once,
+ * the last), waits longer than the keep-alive time it advertised, and only then ends sockets that have been silent.
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { Server as NetServer, type Socket } from 'node:net';
@@ -17,12 +17,18 @@ interface Flight {
   readonly startedAt: number;
   /** The same facts for the watchdog thread, which cannot read this object. */
   readonly crumb: Crumb;
+  /** Its answer is the last of its connection, because the process drains. */
+  closes: boolean;
   requestId: string | null;
   route: string | null;
 }
 
 interface Connection {
   active: number;
+  /** The answer to what came last; the others of a pipeline go before it. */
+  newest: ServerResponse | null;
+  /** An answer has begun that says it is the last: node ends the connection behind it. */
+  over: boolean;
   /** Bytes received when it last became idle: more than these means that a request is on its way. */
   bytesWhenIdle: number;
   idleSince: number;
@@ -110,7 +116,7 @@ export class Lifecycle {
     this.#servers.push(server);
     server.on('connection', (socket: Socket) => {
       this.#accepted += 1;
-      this.#connections.set(socket, { active: 0, bytesWhenIdle: 0, idleSince: performance.now(), ended: false });
+      this.#connections.set(socket, { active: 0, newest: null, over: false, bytesWhenIdle: 0, idleSince: performance.now(), ended: false });
       socket.once('close', () => this.#forget(socket));
     });
     server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => this.#begin(request.socket, response));
@@ -150,6 +156,11 @@ export class Lifecycle {
   answersOn(socket: Socket): ServerResponse[] {
     if (!this.#connections.get(socket)?.active) return [];
     return [...this.#flights.keys()].filter(({ req }) => req.socket === socket);
+  }
+
+  /** Nothing that comes on this connection will be answered any more: what was sent before says that it is the last. */
+  isOver(socket: Socket): boolean {
+    return this.#connections.get(socket)?.over ?? false;
   }
 
   /** Ends the connection of a request that can no longer be answered, because the code that served it has crashed. */
@@ -207,16 +218,24 @@ export class Lifecycle {
     this.#started += 1;
     const startedAt = performance.now();
     const crumb = breadcrumbs.enter(startedAt);
-    this.#flights.set(response, { startedAt, crumb, requestId: null, route: null });
+    this.#flights.set(response, { startedAt, crumb, closes: false, requestId: null, route: null });
     if (this.#flights.size > this.#inFlightMax) this.#inFlightMax = this.#flights.size;
-    if (connection) connection.active += 1;
-    // Node writes `Connection: close` for a response that may not keep its connection.
-    if (this.#draining) response.shouldKeepAlive = false;
+    const before = connection?.newest ?? null;
+    if (connection) {
+      connection.active += 1;
+      connection.newest = response;
+      if (before?.headersSent && !before.shouldKeepAlive) connection.over = true;
+    }
+    if (this.#draining) {
+      if (before) this.#keepOpen(before);
+      this.#closeAfter(response);
+    }
     response.once('close', () => {
       this.#flights.delete(response);
       breadcrumbs.leave(crumb);
       this.#finished += 1;
       if (connection) {
+        if (connection.newest === response) connection.newest = null;
         connection.active -= 1;
         connection.bytesWhenIdle = socket.bytesRead;
         connection.idleSince = performance.now();
@@ -238,7 +257,23 @@ export class Lifecycle {
   #announceEnd(): void {
     this.#draining = true;
     endLongLived();
-    for (const response of this.#flights.keys()) if (!response.headersSent) response.shouldKeepAlive = false;
+    for (const { newest } of this.#connections.values()) if (newest) this.#closeAfter(newest);
+  }
+
+  /** Node writes `Connection: close` for a response that may not keep its connection, and ends the connection behind it. */
+  #closeAfter(response: ServerResponse): void {
+    const flight = this.#flights.get(response);
+    if (!flight || response.headersSent || !response.shouldKeepAlive) return;
+    response.shouldKeepAlive = false;
+    flight.closes = true;
+  }
+
+  /** Another request came behind this one before its answer had begun: that one is to be the last. */
+  #keepOpen(response: ServerResponse): void {
+    const flight = this.#flights.get(response);
+    if (!flight?.closes || response.headersSent) return;
+    response.shouldKeepAlive = true;
+    flight.closes = false;
   }
 
   async #takeWaiting(limitMs: number): Promise<void> {

@@ -68,9 +68,11 @@ class RequestBound {
 
   mayStart(socket: Socket, response: ServerResponse): boolean {
     const left = this.#left.get(socket) ?? this.#first();
-    if (left <= 0) return false;
+    // An answer that announced the end has begun, so this one would be worked out for nobody; its client sends it again elsewhere.
+    if (left <= 0 || lifecycle.isOver(socket)) return false;
     this.#left.set(socket, left - 1);
-    if (left === 1) response.shouldKeepAlive = false;
+    // Said outright: of an answer that only may not keep its connection the lifecycle of the process decides anew.
+    if (left === 1) response.setHeader('Connection', 'close');
     return true;
   }
 

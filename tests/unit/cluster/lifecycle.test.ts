@@ -109,6 +109,32 @@ describe('lame duck', () => {
     expect(await never).toBe('cut');
   });
 
+  test('several requests on one connection, the last of them sent after the drain began › all are answered in order, the last with Connection: close', async () => {
+    const socket = connect(port, '127.0.0.1').setEncoding('latin1');
+    let text = '';
+    socket.on('data', (part: string) => {
+      text += part;
+    });
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    const request = 'GET /wait HTTP/1.1\r\nHost: x\r\n\r\n';
+    socket.write(request.repeat(2));
+    await until(() => waiting.length === 2);
+    const drained = lifecycle.lameDuck({ idleGraceMs: 10_000 });
+    socket.write(request.repeat(2));
+    await until(() => waiting.length === 4);
+    for (const { answer } of [...waiting].reverse()) answer();
+    await closed;
+    const heads = text.split('late').slice(0, -1);
+    expect(heads.map((head) => /\r\nConnection: ([\w-]+)\r\n/.exec(head)?.[1])).toEqual([
+      'keep-alive',
+      'keep-alive',
+      'keep-alive',
+      'close',
+    ]);
+    expect(await drained).toBe(true);
+    expect(lifecycle.finished).toBe(4);
+  });
+
   test('half a request on an idle connection › may still become whole', async () => {
     const socket = connect(port, '127.0.0.1');
     await until(() => lifecycle.connections.live === 1);

@@ -121,6 +121,25 @@ test('a number of requests for each connection › the last answer says close, a
   expect(lifecycle.inFlight).toBe(0);
 });
 
+test('an answer that announces the end has begun › what comes behind it is not begun, and the answer is whole', async () => {
+  let begun = 0;
+  let finish = () => {};
+  const port = await serve((_request, response) => {
+    begun += 1;
+    response.shouldKeepAlive = false;
+    response.writeHead(200, { 'Content-Length': 2 }).write('o');
+    finish = () => response.end('k');
+  });
+  const { socket, text } = await open(port);
+  socket.write('GET / HTTP/1.1\r\nHost: shop\r\n\r\n'.repeat(3));
+  while (!text().endsWith('o')) await once(socket, 'data');
+  finish();
+  await once(socket, 'close');
+  expect(parseAnswers(text())).toMatchObject({ statuses: [200], rest: '' });
+  expect(begun).toBe(1);
+  expect(lifecycle.inFlight).toBe(0);
+});
+
 test('more connections than allowed › 503 and the end for those beyond, room again when one has ended', async () => {
   const port = await serve(answer, { max: 2 });
   const [first, second] = [await open(port), await open(port)];
