@@ -4,6 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { hostLimits } from '../../config/host';
 import { loadConfig } from '../../config/load';
+import { PROJECT_ROOT } from '../../lib/project-root';
 import { startChaos, stats } from '../cluster/support';
 import { criterion } from '../support/criterion';
 import { temporaryFolder } from '../support/services';
@@ -42,8 +43,12 @@ criterion('K19', 'workers by processors, quota and memory; a number given wins',
   }
   measure(`${TABLE.length} machines and containers: the exact number and its reason`, wrong.join('; ') || 'all exact', wrong.length === 0);
 
-  const seen = execFileSync('taskset', ['-c', '0', process.execPath, '-p', 'os.availableParallelism()'], { encoding: 'utf8' }).trim();
-  measure('cpuset of one processor: 1', seen, seen === '1');
+  const ours = `require(${JSON.stringify(join(PROJECT_ROOT, 'dist/config/load.js'))}).loadConfig({ NODE_ENV: 'test' }).WORKERS`;
+  const bound = execFileSync('taskset', ['-c', '0', process.execPath, '-p', ours], {
+    encoding: 'utf8',
+    env: { PATH: process.env['PATH'] },
+  });
+  measure('cpuset of one processor: 1', bound.trim(), bound.trim() === '1');
 
   const service = await startChaos({ env: { WORKERS: '2' } });
   const { workers } = (await stats(service)).cluster;

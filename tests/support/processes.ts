@@ -1,5 +1,5 @@
 /** What /proc tells about processes: by which a test proves that nothing was left behind. Linux only. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 interface ProcessEntry {
   readonly pid: number;
@@ -38,6 +38,32 @@ export const childrenOf = (parent: number): number[] =>
   processes()
     .filter((one) => one.parent === parent && isRunning(one))
     .map(({ pid }) => pid);
+
+const ESTABLISHED = '01';
+
+/** Connections to `port` that a process holds, by the kernel's own books. 0 for one that has ended. */
+export function connectionsOf(pid: number, port: number): number {
+  try {
+    const held = new Set(
+      readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+        try {
+          return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.slice(1) ?? [];
+        } catch {
+          // Closed between the listing and the look.
+          return [];
+        }
+      }),
+    );
+    return ['tcp', 'tcp6']
+      .flatMap((table) => readFileSync(`/proc/${pid}/net/${table}`, 'utf8').split('\n').slice(1))
+      .filter((line) => {
+        const [, local = '', , state, , , , , , inode = ''] = line.trim().split(/\s+/);
+        return state === ESTABLISHED && Number.parseInt(local.split(':')[1] ?? '', 16) === port && held.has(inode);
+      }).length;
+  } catch {
+    return 0;
+  }
+}
 
 export const isProcessRunning = (pid: number): boolean => {
   const found = entry(String(pid));
