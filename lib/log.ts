@@ -99,6 +99,8 @@ class AppendTransport extends Transport {
   /** After the primary renamed the file: go on in a new one of the same name. */
   reopen(): void {
     const renamed = this.#fd;
+    // Somebody may have cleared the whole folder away.
+    mkdirSync(dirname(this.#path), { recursive: true });
     this.#fd = openSync(this.#path, 'a');
     closeSync(renamed);
   }

@@ -68,9 +68,9 @@ export class LogRotation {
     }
   }
 
-  /** Opens the file anew, here and in every child. */
+  /** Opens the file anew, in every child and here. @throws the file system's error, when it cannot be done here */
   reopen(): void {
-    reopenLogs();
     for (const child of this.#receivers()) child.send({ type: 'reopen-logs' });
+    reopenLogs();
   }
 }

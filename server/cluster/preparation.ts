@@ -21,6 +21,8 @@ export class Preparation {
   /** The addresses and how they are shared are the primary's: a rolling restart must not split the service over two of them. */
   #childEnv: Record<string, string> = { HOST: config.HOST, PORT: String(config.PORT), DISPATCH: config.DISPATCH };
   #embedded: Embedded | null = null;
+  /** A start of it that is under way. */
+  #embedding: Promise<unknown> | null = null;
 
   constructor(scripts: { migrate: string; seed: string }) {
     this.#scripts = scripts;
@@ -63,17 +65,24 @@ export class Preparation {
 
   /** Stops what is embedded; waits for it, at most `limitMs`. */
   async stop(limitMs?: number): Promise<void> {
-    if (!this.#embedded) return;
-    const stopped = this.#embedded.stop().catch((error: unknown) => log.error('the embedded database did not stop cleanly', { error }));
+    const stopped = this.#stopEmbedded();
     if (limitMs === undefined) await stopped;
     else await Promise.race([stopped, new Promise((resolve) => setTimeout(resolve, limitMs))]);
+  }
+
+  /** It runs on without us, so one that is just starting is waited for: nobody else would end it. */
+  async #stopEmbedded(): Promise<void> {
+    await this.#embedding;
+    await this.#embedded?.stop().catch((error: unknown) => log.error('the embedded database did not stop cleanly', { error }));
   }
 
   async #startEmbedded(): Promise<void> {
     // Loaded only when needed: production images do not have it.
     const { startEmbeddedPostgres } = await import('./embedded-postgres.js');
     try {
-      this.#embedded = await startEmbeddedPostgres({ dataDir: config.DATA_DIR, log: (message) => log.info(message) });
+      const starting = startEmbeddedPostgres({ dataDir: config.DATA_DIR, log: (message) => log.info(message) });
+      this.#embedding = starting.catch(() => undefined);
+      this.#embedded = await starting;
     } catch (error) {
       throw new BootFailure(EXIT.databaseDown, `the embedded database does not start: ${(error as Error).message}`, error);
     }

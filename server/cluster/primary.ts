@@ -3,7 +3,7 @@
  * operations port and stops everything in order. It stays light and holds no database connection: whatever can fail in the
  * application fails in a worker, and the primary lives to replace it.
  */
-import { type ChildProcess, fork } from 'node:child_process';
+import { fork } from 'node:child_process';
 import cluster from 'node:cluster';
 import { existsSync, mkdirSync } from 'node:fs';
 import { hostname } from 'node:os';
@@ -32,6 +32,7 @@ import { Profiles } from './profiles';
 import { Refusal } from './refusal';
 import { listenForSignals } from './signals';
 import { SnapshotStore } from './snapshots';
+import { forkWorker, spawnChild } from './spawn';
 import { followStalls } from './stalls';
 import { stateDump } from './state-dump';
 import { Steering } from './steering';
@@ -130,7 +131,8 @@ export class Primary {
       roll: () => this.#roll(),
       scale: (by) => this.#scale(by),
       dump: () => this.#dump(),
-      crash: () => this.#stopNow('uncaughtException', EXIT.loadError),
+      // Not a code that keeps a process manager from starting us again: this is a defect of a moment, not of the build.
+      crash: () => this.#stopNow('uncaughtException'),
       exit: () => this.#supervisor.killAll(),
     });
     try {
@@ -202,13 +204,16 @@ export class Primary {
 
   #spawn(kind: 'http' | 'jobs', tail: Tail): Child {
     const env = this.#preparation.childEnv;
-    const child: ChildProcess =
+    const child = spawnChild(() =>
       kind === 'http'
-        ? cluster.fork(env).process
+        ? forkWorker(env)
         : fork(this.#options.scripts.jobs, watchdogArguments(process.pid, config.WATCHDOG), {
             env: childEnvironment(env),
             stdio: CHILD_STDIO,
-          });
+          }),
+    );
+    // There is no process to follow; the supervisor hears of it.
+    if (child.pid === undefined) return child as Child;
     tail.follow(child.stdout);
     tail.follow(child.stderr);
     if (kind === 'http') this.#front.follow(child);
@@ -316,12 +321,14 @@ export class Primary {
   }
 
   /** A second signal, or QUIT: nothing is waited for. */
-  #stopNow(signal: string, code: ExitCode = EXIT.forced): void {
+  #stopNow(signal: string): void {
     this.#stopping = true;
     log.warn('stopping at once', { signal });
     this.#preparation.cancel();
     this.#supervisor.killAll();
-    void this.#finish(code, FORCED_DATABASE_STOP_MS);
+    // What is being closed already is not waited for any longer.
+    if (this.#exiting) void this.#preparation.stop(FORCED_DATABASE_STOP_MS).finally(() => process.exit(EXIT.forced));
+    else void this.#finish(EXIT.forced, FORCED_DATABASE_STOP_MS);
   }
 
   #roll(): void {
@@ -343,7 +350,11 @@ export class Primary {
 
   /** The state for a person who reads the log, and new log files after a rotation. */
   #dump(): void {
-    this.#logs.reopen();
+    try {
+      this.#logs.reopen();
+    } catch (error) {
+      log.error('the log file could not be opened anew', { error });
+    }
     for (const child of this.#supervisor.children) child.send({ type: 'dump' });
     log.info('state dump', { ...stateDump(this.#supervisor), facts: this.#facts });
   }

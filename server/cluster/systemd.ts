@@ -90,7 +90,8 @@ export class Systemd {
         killSignal: 'SIGKILL',
       });
       let words = '';
-      child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      // Without descriptors to spare there is no pipe; the error follows.
+      child.stderr?.setEncoding('utf8').on('data', (text: string) => {
         words += text;
       });
       child.once('error', (error: NodeJS.ErrnoException) => {
