@@ -88,5 +88,5 @@ export function logExit(
   const fields = { worker: worker.id, kind: worker.kind, slot: worker.slot, worker_pid: worker.pid, code, signal, reason };
   if (planned && (code === 0 || worker.killReason !== null)) log.info('worker left', fields);
   else if (stopping) log.warn('worker ended during the stop', fields);
-  else log.error('worker died', { ...fields, last_words: worker.tail.lines.slice(-3) });
+  else log.error('worker died', { ...fields, problem: worker.failure?.message, last_words: worker.tail.lines.slice(-3) });
 }
