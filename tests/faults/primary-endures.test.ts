@@ -64,7 +64,9 @@ test('the embedded database does not stop › a second TERM ends the service all
     /pid (\d+)/.exec(String(service.events().find(({ message }) => /PostgreSQL started/.test(String(message)))?.['message'])) ?? [];
   const pid = Number(postmaster);
   expect(isAlive(pid)).toBe(true);
-  closeLater(() => process.kill(pid, 'SIGKILL'));
+  closeLater(() => {
+    if (isAlive(pid)) process.kill(pid, 'SIGKILL');
+  });
   process.kill(pid, 'SIGSTOP');
   service.kill('SIGTERM');
   await eventually('the workers are gone', async () => !service.banner.pids.some(isAlive));
