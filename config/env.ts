@@ -139,7 +139,7 @@ export const environmentSchema = z.object({
   MAX_REQUESTS_PER_CONNECTION: count(1000).describe(
     'Requests (plus up to a tenth, at random) after which a connection is closed, so that long-lived ones are spread anew; 0 = never',
   ),
-  JOBS: flag(true).describe('Run the job process'),
+  JOBS: flag(true).describe('Run the job process; off on SQLite'),
   INSTANCES: count(1, 1).describe('Instances of the service that share the database'),
 
   CONTROL_SOCKET: z
@@ -150,7 +150,7 @@ export const environmentSchema = z.object({
   DATABASE_URL: databaseUrl
     .optional()
     .describe(
-      'PostgreSQL URL of the service role, several hosts allowed (`h1:p1,h2:p2`, `target_session_attrs`); unset = embedded database (not in production)',
+      'PostgreSQL URL of the service role, several hosts allowed (`h1:p1,h2:p2`, `target_session_attrs`); unset = embedded database; `sqlite::memory:` or `sqlite:<file>` = SQLite; neither in production',
     ),
   POSTGRES_HOST: z.string().optional().describe('Database host, or several with commas, when DATABASE_URL is not given'),
   POSTGRES_PORT: whole(1, 65_535).default(5432).meta({ kind: 'port' }).describe('Database port, when DATABASE_URL is not given'),

@@ -12,6 +12,7 @@ import { type Environment, environmentSchema, isSecret, SECRET_VARIABLES } from 
 import type { RawEnvironment } from './env-file';
 import { type HostLimits, hostLimits } from './host';
 import { isLocalUrl } from './postgres-url';
+import { isSqliteUrl, sqliteFaults, withSqliteDefaults } from './sqlite';
 import { type TlsMode, tlsModeOf } from './tls';
 
 export { type RawEnvironment, withEnvFile } from './env-file';
@@ -76,7 +77,7 @@ export function loadConfig(source: RawEnvironment, host: HostLimits = hostLimits
   }
   // Fall through with what is readable, so contradictions and production refusals are named in the same breath.
   for (const variable of unreadable) delete raw[variable];
-  const config = derive(parsed.success ? parsed.data : environmentSchema.parse(raw), host);
+  const config = withSqliteDefaults(derive(parsed.success ? parsed.data : environmentSchema.parse(raw), host), raw);
   const refusals = [...contradictions(config, raw), ...(config.isProduction ? productionRefusals(config) : [])];
   // What could not be read is already named; "is required" beside it would mislead.
   faults.push(...refusals.filter(({ variable }) => !faults.some((fault) => fault.variable.replace(/_FILE$/, '') === variable)));
@@ -130,7 +131,7 @@ function derive(env: Environment, host: HostLimits): Config {
   const isProduction = env.NODE_ENV === 'production';
   const databaseUrl = env.DATABASE_URL ?? composeUrl(env);
   const embeddedDatabase = databaseUrl === undefined;
-  const workers = chooseWorkers(env, host);
+  const workers = isSqliteUrl(databaseUrl) && env.WORKERS === undefined ? { count: 1, source: 'SQLite' } : chooseWorkers(env, host);
   return {
     ...env,
     DATABASE_URL: databaseUrl,
@@ -204,9 +205,7 @@ function contradictions(config: Config, raw: Record<string, string>): Fault[] {
     faults.push({ variable: 'CONTROL_SOCKET', problem: `is a path of more than ${SOCKET_PATH_MAX} bytes: "${config.CONTROL_SOCKET}"` });
   if (config.STATIC_DIR && !existsSync(join(config.STATIC_DIR, 'index.html')))
     faults.push({ variable: 'STATIC_DIR', problem: `must be a folder with an index.html, not "${config.STATIC_DIR}"` });
-  if (config.DATABASE_URL?.startsWith('sqlite:') && config.WORKERS > 1)
-    faults.push({ variable: 'WORKERS', problem: 'must be 1 with a SQLite database' });
-  return faults;
+  return [...faults, ...sqliteFaults(config)];
 }
 
 function productionRefusals(config: Config): Fault[] {
@@ -216,7 +215,7 @@ function productionRefusals(config: Config): Fault[] {
   else if (looksInvented(config.JWT_SECRET)) refuse('JWT_SECRET', 'looks like a placeholder; not accepted');
   if (config.OPS_TOKEN && looksInvented(config.OPS_TOKEN)) refuse('OPS_TOKEN', 'looks like a placeholder; not accepted');
   if (!config.DATABASE_URL) refuse('DATABASE_URL', 'is required (or POSTGRES_HOST and its companions)');
-  else if (config.DATABASE_URL.startsWith('sqlite:')) refuse('DATABASE_URL', 'SQLite is not accepted');
+  else if (isSqliteUrl(config.DATABASE_URL)) refuse('DATABASE_URL', 'SQLite is not accepted');
   for (const url of remoteUrls(config)) {
     const mode = tlsModeOf(url, { given: config.givenDbSsl, isProduction: true });
     if (mode !== 'verify') refuse('DB_SSL', 'must be verify for a database on another host (and sslmode of its URL, if any, verify-full)');

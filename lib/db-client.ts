@@ -44,7 +44,8 @@ let lastSuccess = Number.NEGATIVE_INFINITY;
 /** `performance.now()` of the last statement that the primary answered without a connection error. */
 export const lastAnswerAt = (): number => lastSuccess;
 
-const CONTROL = /^\s*(start\s+transaction|begin|commit|rollback|savepoint|release|set\s)/i;
+/** Transaction control, which is not counted as a statement. */
+export const CONTROL = /^\s*(start\s+transaction|begin|commit|rollback|savepoint|release|set\s)/i;
 const KINDS = new Set(['select', 'insert', 'update', 'delete']);
 
 type Sent = Pick<Statement, 'text' | 'values' | 'target'>;
@@ -79,11 +80,28 @@ function count({ stats, operation }: Context, text: string): void {
   if (config.N_PLUS_ONE === 'warn') log.warn('one read for each row', { ...repeated, wastedMs: undefined });
 }
 
+/**
+ * Counts and times a statement that is about to be sent. @returns what to call when it has been answered
+ * @throws RepeatedReadError in mode `raise`
+ */
+export function observed(sent: Sent): (error: unknown) => void {
+  const started = performance.now();
+  const current = currentContext();
+  if (current) count(current, sent.text);
+  return (error) => finished(sent, started, current, error);
+}
+
 /** int8 and numeric(5,2) as numbers: ids and cents stay far below 2^53, hours have two decimals. */
 const PARSERS = new Map<number, (value: string) => unknown>([
   [pg.types.builtins.INT8, Number],
   [pg.types.builtins.NUMERIC, Number],
 ]);
+
+/** How values are read off the wire: by the parsers above, else as the options or the driver say. */
+export const typesOf = (options: pg.ClientConfig): { getTypeParser: typeof pg.types.getTypeParser } => ({
+  getTypeParser: ((oid: number, format?: 'text') =>
+    PARSERS.get(oid) ?? (options.types ?? pg.types).getTypeParser(oid, format)) as typeof pg.types.getTypeParser,
+});
 
 type Callback = (error: Error | null, result: pg.QueryResult) => void;
 interface Submittable {
@@ -110,13 +128,7 @@ export class InstrumentedClient extends pg.Client {
   readonly target: string = 'primary';
 
   constructor(options: pg.ClientConfig) {
-    super({
-      ...options,
-      types: {
-        getTypeParser: ((oid: number, format?: 'text') =>
-          PARSERS.get(oid) ?? (options.types ?? pg.types).getTypeParser(oid, format)) as typeof pg.types.getTypeParser,
-      },
-    });
+    super({ ...options, types: typesOf(options) });
   }
 
   // One override for the many call forms of pg (text or config or submittable; promise or callback).
@@ -125,13 +137,10 @@ export class InstrumentedClient extends pg.Client {
     const [query, values, callback] = args;
     const text = typeof query === 'string' ? query : (query.text ?? '');
     if (CONTROL.test(text)) return original.apply(this, args);
-    const sent = Array.isArray(values) ? values : valuesOf(query);
-    const started = performance.now();
-    const current = currentContext();
-    if (current) count(current, text);
+    const answered = observed({ text, values: Array.isArray(values) ? values : valuesOf(query), target: this.target });
     const done = (error: unknown): void => {
       this.#nameLostConnection(error);
-      finished({ text, values: sent, target: this.target }, started, current, error);
+      answered(error);
     };
     const wrap =
       (next: Callback): Callback =>
@@ -206,7 +215,7 @@ const base = pg.Query.prototype as unknown as QueryInternals;
  * statement and nothing is left on the connection, also behind a transaction-mode pooler. One round trip instead of four.
  */
 export class ScopedQuery extends pg.Query {
-  readonly #scope: Scope;
+  readonly scope: Scope;
   #scopeAnswered = false;
 
   constructor(scope: Scope, statement: { name?: string; text: string; values: unknown[] }, callback: Callback) {
@@ -215,11 +224,11 @@ export class ScopedQuery extends pg.Query {
       undefined as never,
       callback as never,
     );
-    this.#scope = scope;
+    this.scope = scope;
   }
 
   prepare(connection: WireConnection): void {
-    const { text, values } = scopeStatement(this.#scope);
+    const { text, values } = scopeStatement(this.scope);
     const statement = config.DB_PREPARED ? SCOPE_NAME : '';
     if (!config.DB_PREPARED) connection.parse({ text, name: '' });
     connection.bind({ portal: '', statement, values, valueMapper: (value) => value });

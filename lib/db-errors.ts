@@ -2,7 +2,7 @@
  * Driver errors -> the refusals of `lib/errors.ts`, by SQLSTATE, errno and constraint name; never by message text.
  * SQLSTATE classes: PostgreSQL documentation, appendix A.
  */
-import { type AppError, BadRequest, Conflict, Unavailable } from './errors';
+import { AppError, BadRequest, Conflict, Unavailable } from './errors';
 
 interface DriverError {
   code: string | undefined;
@@ -72,7 +72,9 @@ export function translateDatabaseError(error: unknown): AppError | undefined {
   const driver = driverError(error);
   if (!driver) return undefined;
   const { code = '', constraint = '' } = driver;
-  const name = (error as Error).name;
+  const { name, cause, original = cause } = error as Error & { original?: unknown };
+  // A refusal of ours that came through the ORM.
+  if (original instanceof AppError) return original;
   if (name === 'SequelizeConnectionAcquireTimeoutError') return new Unavailable('pool_timeout', { cause: error });
   if (GONE.has(code) || code.startsWith('08') || /^Sequelize(Connection|Host|InvalidConnection|AccessDenied)/.test(name))
     return new Unavailable('database', { cause: error });

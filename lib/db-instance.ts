@@ -2,16 +2,17 @@
  * One database server as this process sees it: a Sequelize instance whose transactions begin with the tenant scope, a pool whose
  * size can change, and reads that travel with their scope in one Sync. The primary has one, and each read replica.
  */
-import pg from 'pg';
+import type pg from 'pg';
 import { type Options, Sequelize, type Transaction } from 'sequelize';
 import { config } from '../config';
 import { parsePostgresUrl } from '../config/postgres-url';
 import { currentContext } from './context';
-import { clientFor, NO_JIT, prepareScope, type Scope, ScopedQuery } from './db-client';
+import { NO_JIT, prepareScope, type Scope, ScopedQuery } from './db-client';
 import { isConnectionLost } from './db-errors';
 import { HostList, loginOf } from './db-hosts';
 import { type ConnectionManager, ManagedPool } from './db-pool';
 import { sslOptions } from './db-ssl';
+import { driver, isSqlite, sqliteServer } from './dialect';
 import { metrics } from './metrics';
 
 const APP_ROLE = 'autoshop_app';
@@ -77,6 +78,7 @@ export class DatabaseInstance {
    * @throws Error when the login is neither restricted nor that role's member, and the driver's error when the server cannot be reached
    */
   async inspect(): Promise<ServerInfo> {
+    if (isSqlite) return { ...(await sqliteServer()), stepsDownFrom: null };
     const [row] = await this.read<{ version: string; max_connections: number; login: string; privileged: boolean; member: boolean }>(
       {
         text: `SELECT current_setting('server_version') AS version, current_setting('max_connections')::int AS max_connections, session_user::text AS login,
@@ -133,7 +135,7 @@ export class DatabaseInstance {
     const { host, port, database, user, password, ssl } = connectionOptions(url);
     const instance = new Sequelize({
       dialect: 'postgres',
-      dialectModule: Object.create(pg, { Client: { value: clientFor(this.target) } }),
+      dialectModule: driver(this.target),
       host,
       port,
       database,

@@ -12,6 +12,7 @@ import { lastAnswerAt } from './db-client';
 import { isRetryable } from './db-errors';
 import { DatabaseInstance, type ServerInfo, type Sql } from './db-instance';
 import type { PoolStatus } from './db-pool';
+import { closeServer } from './dialect';
 import { Unavailable } from './errors';
 import { log } from './log';
 
@@ -71,7 +72,10 @@ export async function openDatabase({
 }
 
 /** Waits for statements in flight and closes every connection. */
-export const closeDatabase = (): Promise<void> => sequelize.close();
+export async function closeDatabase(): Promise<void> {
+  await sequelize.close();
+  await closeServer();
+}
 
 /**
  * Resolves when the database answers within `timeoutMs`. With every connection of a full pool at work the ping itself must

@@ -26,7 +26,7 @@ async function main(): Promise<number> {
     return EXIT_USAGE;
   }
   if (config.DATABASE_MIGRATION_URL?.startsWith('sqlite:')) {
-    log('a SQLite database gets its tables from the models; nothing to do');
+    log('a SQLite database gets its tables when it is opened; nothing to do');
     return EXIT.ok;
   }
   const embedded = config.DATABASE_MIGRATION_URL ? undefined : await startEmbeddedPostgres({ dataDir: config.DATA_DIR, log });

@@ -4,8 +4,12 @@
  */
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
+import { SqliteClient } from '../../lib/sqlite/client';
 import { closeLater } from './closers';
 import { copyTemplate, currentCluster, withClient, withDatabase } from './test-cluster';
+
+/** The database of this test file is SQLite: what needs a PostgreSQL server is skipped by `postgresOnly`. */
+export const isSqlite = process.env['DATABASE_URL']?.startsWith('sqlite:') ?? false;
 
 let pool: pg.Pool | undefined;
 
@@ -22,8 +26,26 @@ function adminPool(): pg.Pool {
 
 /** Runs one statement as superuser, without a tenant and past row-level security. */
 export async function admin<Row extends object>(text: string, values: readonly unknown[] = []): Promise<Row[]> {
+  if (isSqlite) return sqliteAdmin<Row>(text, values);
   const { rows } = await adminPool().query<Row & pg.QueryResultRow>(text, values as unknown[]);
   return rows;
+}
+
+let sqlite: Promise<SqliteClient> | undefined;
+
+async function sqliteAdmin<Row extends object>(text: string, values: readonly unknown[]): Promise<Row[]> {
+  sqlite ??= connectSqlite();
+  const result = await (await sqlite).send({ text, values });
+  return (Array.isArray(result) ? result.flatMap(({ rows }) => rows) : result.rows) as Row[];
+}
+
+async function connectSqlite(): Promise<SqliteClient> {
+  const WAIT_MS = 10_000;
+  const url = process.env['DATABASE_URL'] ?? '';
+  const client = new SqliteClient({ url, waitMs: WAIT_MS, types: pg.types as never, unrestricted: true });
+  await client.connect();
+  closeLater(() => client.end());
+  return client;
 }
 
 export interface TestDatabase {

@@ -160,11 +160,26 @@ describe('loadConfig › faults', () => {
     [{ JWT_SECRET: 'short' }, 'JWT_SECRET: is shorter than 32 bytes'],
     [{ JWT_SECRET_PREVIOUS: 'short' }, 'JWT_SECRET_PREVIOUS: is shorter than 32 bytes'],
     [{ DATABASE_URL: 'sqlite::memory:', WORKERS: '2' }, 'WORKERS: must be 1 with a SQLite database'],
+    [{ DATABASE_URL: 'sqlite:./shop.db', INSTANCES: '2' }, 'INSTANCES: must be 1 with a SQLite database'],
+    [{ DATABASE_URL: 'sqlite:./shop.db', JOBS: 'yes' }, 'JOBS: must be off with a SQLite database: the job library needs PostgreSQL'],
+    [{ DATABASE_URL: 'sqlite:./shop.db', DB_SEED: 'demo' }, 'DB_SEED: must be none with a SQLite database: seed data need PostgreSQL'],
+    [
+      { DATABASE_URL: 'sqlite::memory:', MAX_REQUESTS: '500' },
+      'MAX_REQUESTS: must be 0 with sqlite::memory:, whose data go with the worker',
+    ],
     [{ DATABASE_URL: 'mysql://db' }, 'DATABASE_URL: must start with postgres:// or sqlite:'],
     [{ DATABASE_URL: 'postgres://db:port/shop' }, 'DATABASE_URL: has a host that cannot be read'],
     [{ PGBOUNCER_ADMIN_URL: 'sqlite::memory:' }, 'PGBOUNCER_ADMIN_URL: must start with postgres://'],
   ])('%j › refused with the arithmetic', (env, fault) => {
     expect(faultsOf(env)).toEqual([fault]);
+  });
+
+  test('SQLite in memory › one worker that is never replaced, no job process', () => {
+    expect(load({ DATABASE_URL: 'sqlite::memory:' })).toMatchObject({ WORKERS: 1, JOBS: false, MAX_REQUESTS: 0, workersSource: 'SQLite' });
+  });
+
+  test('SQLite in a file › one worker, recycled as ever', () => {
+    expect(load({ DATABASE_URL: 'sqlite:./shop.db' })).toMatchObject({ WORKERS: 1, JOBS: false, MAX_REQUESTS: 1000 });
   });
 
   test('8 workers without jobs on 18 connections › just enough', () => {
