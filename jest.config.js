@@ -2,6 +2,9 @@
  * One project for each folder of tests/. The database is started by the runner (`npm test`) or, when jest is called by itself,
  * by the global setup; each jest worker gets its own copy of a migrated template. See tests/support/.
  */
+const { readdirSync, readFileSync } = require('node:fs');
+const { join } = require('node:path');
+
 const SECOND = 1000;
 
 const common = {
@@ -37,10 +40,23 @@ const project = (name, seconds, use) => ({
   testEnvironmentOptions: { database: use, timeoutMs: seconds * SECOND },
 });
 
+/** API tests whose first lines say `@core`: they hold on SQLite too. */
+const coreTests = () => {
+  const HEAD = 300;
+  const folder = join(__dirname, 'tests', 'api');
+  return readdirSync(folder).filter((file) => /@core\b/.test(readFileSync(join(folder, file), 'utf8').slice(0, HEAD)));
+};
+
 module.exports = {
   projects: [
     project('unit', 10),
     project('api', 30, 'own'),
+    // The same tests on SQLite in memory, without any server.
+    {
+      ...project('sqlite', 30),
+      testMatch: coreTests().map((file) => `<rootDir>/tests/api/${file}`),
+      testEnvironmentOptions: { database: 'sqlite', timeoutMs: 30 * SECOND },
+    },
     project('jobs', 30, 'own'),
     project('contract', 60, 'own'),
     project('migrations', 60, 'server'),

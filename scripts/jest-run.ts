@@ -1,7 +1,9 @@
 /** Runs of jest on one test database, added up: what `npm test` and `npm run test:cluster` have in common. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PROJECT_ROOT } from '../lib/project-root';
 import { startTestCluster } from '../tests/support/test-cluster';
@@ -17,6 +19,8 @@ export interface JestRun {
   name: string;
   args: string[];
   environment?: Record<string, string>;
+  /** `args` are all there is: those of this process are for somebody else. */
+  isWhole?: boolean;
 }
 
 const EXIT_INTERRUPTED = 130;
@@ -28,18 +32,28 @@ let interrupted = false;
  * Starts the test database, runs one jest after another, and ends it. The last line is `N passed, N failed, N skipped`; with
  * REQUIRE_SERVICES=1 a skipped test is a failure.
  * @param conclude called before the summary; returns false to fail the run for a reason of its own
+ * @param withServer false for tests that need no database server
  * @returns the exit code
  */
-export async function runAll(runs: readonly JestRun[], conclude: () => boolean = () => true): Promise<number> {
+export async function runAll(
+  runs: readonly JestRun[],
+  { conclude = () => true, withServer = true }: { conclude?: () => boolean; withServer?: boolean } = {},
+): Promise<number> {
   listenForSignals();
   const started = performance.now();
-  const { stop, ...cluster } = await startTestCluster();
+  const { stop, ...cluster } = withServer ? await startTestCluster() : withoutServer();
   console.log(`Test database: ${cluster.description}`);
   const reports: Report[] = [];
   try {
     for (const run of runs) {
       if (interrupted) break;
-      reports.push(await runJest(run, { ...process.env, NODE_ENV: 'test', TEST_CLUSTER: JSON.stringify(cluster) }, cluster.folder));
+      reports.push(
+        await runJest(
+          run,
+          { ...process.env, NODE_ENV: 'test', ...(withServer ? { TEST_CLUSTER: JSON.stringify(cluster) } : {}) },
+          cluster.folder,
+        ),
+      );
     }
   } finally {
     await stop();
@@ -49,11 +63,21 @@ export async function runAll(runs: readonly JestRun[], conclude: () => boolean =
   return code === 0 && !concluded ? 1 : code;
 }
 
+/** A folder for the report, and no server. */
+function withoutServer(): { folder: string; description: string; stop(): Promise<void> } {
+  const folder = mkdtempSync(join(tmpdir(), 'autoshop-test-'));
+  return { folder, description: 'no server', stop: () => rm(folder, { recursive: true, force: true }) };
+}
+
 /** @returns what the run counted; a run that ended without a report counts as one failure */
-async function runJest({ name, args, environment = {} }: JestRun, base: NodeJS.ProcessEnv, folder: string): Promise<Report> {
+async function runJest(
+  { name, args, environment = {}, isWhole = false }: JestRun,
+  base: NodeJS.ProcessEnv,
+  folder: string,
+): Promise<Report> {
   const reportFile = join(folder, `${name}.json`);
   const jest = join(PROJECT_ROOT, 'node_modules', 'jest', 'bin', 'jest.js');
-  current = spawn(process.execPath, [jest, ...args, '--passWithNoTests', ...process.argv.slice(2)], {
+  current = spawn(process.execPath, [jest, ...args, '--passWithNoTests', ...(isWhole ? [] : process.argv.slice(2))], {
     cwd: PROJECT_ROOT,
     stdio: 'inherit',
     env: { ...base, ...environment, TEST_REPORT: reportFile },

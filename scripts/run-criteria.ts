@@ -35,5 +35,7 @@ function table(): boolean {
 }
 
 exitWith(
-  runAll([{ name: 'criteria', args: ['--selectProjects', 'criteria', '--runInBand'], environment: { CRITERIA_FILE: file } }], table),
+  runAll([{ name: 'criteria', args: ['--selectProjects', 'criteria', '--runInBand'], environment: { CRITERIA_FILE: file } }], {
+    conclude: table,
+  }),
 );

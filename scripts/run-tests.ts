@@ -5,7 +5,7 @@
 import { availableParallelism } from 'node:os';
 import { exitWith, runAll } from './jest-run';
 
-const PARALLEL = ['unit', 'api', 'jobs', 'contract', 'migrations'];
+const PARALLEL = ['unit', 'api', 'sqlite', 'jobs', 'contract', 'migrations'];
 const ONE_AT_A_TIME = ['cluster', 'faults'];
 const workers = Math.max(2, availableParallelism() - 1);
 

@@ -1,3 +1,4 @@
+/** Nobody and no car is booked twice. @core */
 import { admin } from '../support/database';
 import {
   createAppointment,

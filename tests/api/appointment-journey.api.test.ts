@@ -1,3 +1,4 @@
+/** One appointment from booking to pick-up. @core */
 import { createCustomer, createServiceOperation, createStaff, createTechnician, createTenant, createVehicle } from '../support/factories';
 import { loginWithCookies, startApp, type TestApp } from '../support/server';
 

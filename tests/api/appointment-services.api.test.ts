@@ -1,3 +1,4 @@
+/** Service lines of an appointment. @core */
 import { admin } from '../support/database';
 import {
   addAppointmentService,

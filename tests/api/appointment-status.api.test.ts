@@ -1,3 +1,4 @@
+/** The state machine over its three entry points. @core */
 import { planTransition } from '../../models/appointment-transitions';
 import { admin } from '../support/database';
 import {

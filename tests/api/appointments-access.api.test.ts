@@ -1,4 +1,4 @@
-/** Who may do what with appointments, lines, technicians and catalogue: roles, other tenants, customers and strangers. */
+/** Who may do what with appointments, lines, technicians and catalogue: roles, other tenants, customers and strangers. @core */
 import { admin } from '../support/database';
 import {
   type Appointment,

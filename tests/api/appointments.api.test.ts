@@ -1,3 +1,4 @@
+/** Appointments: list, create, read, change, delete. @core */
 import { admin } from '../support/database';
 import {
   addAppointmentService,

@@ -1,3 +1,4 @@
+/** Sessions: refresh, rotation, log-out, revocation. @core */
 import jwt from 'jsonwebtoken';
 import { config } from '../../config';
 import { localBus } from '../../lib/cluster-ports';

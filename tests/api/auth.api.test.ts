@@ -1,3 +1,4 @@
+/** Log-in, registration, lock-out and forgotten passwords. @core */
 import { hash } from '@node-rs/argon2';
 import { overrideRate } from '../../lib/rate-limit';
 import { deliverRevocation } from '../../lib/revocation';

@@ -1,3 +1,4 @@
+/** The board and its order. @core */
 import { clock } from '../../lib/clock';
 import { admin } from '../support/database';
 import {

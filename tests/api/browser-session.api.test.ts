@@ -1,4 +1,4 @@
-/** What the browser client does with a cookie session alone: no tenant header, no CSRF header on some writes, an empty bearer. */
+/** What the browser client does with a cookie session alone: no tenant header, no CSRF header on some writes, an empty bearer. @core */
 import {
   type Customer,
   createAppointment,

@@ -1,4 +1,4 @@
-/** Profile pages of customers and vehicles, history, visits and the export. */
+/** Profile pages of customers and vehicles, history, visits and the export. @core */
 import { admin } from '../support/database';
 import {
   addAppointmentService,

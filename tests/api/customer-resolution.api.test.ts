@@ -1,4 +1,4 @@
-/** Who and which car a booking means. */
+/** Who and which car a booking means. @core */
 import { randomUUID } from 'node:crypto';
 import { type Context, newWorkStats, withContext } from '../../lib/context';
 import { inTransaction } from '../../lib/db';

@@ -1,4 +1,4 @@
-/** Finding customers: search, the recent ones, the look-up by phone. */
+/** Finding customers: search, the recent ones, the look-up by phone. @core */
 import { admin } from '../support/database';
 import { createAppointment, createCustomer, createStaff, createTenant, createVehicle, type Tenant } from '../support/factories';
 import { login, type Session, startApp, type TestApp } from '../support/server';

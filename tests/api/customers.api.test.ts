@@ -1,4 +1,4 @@
-/** Customers for the staff: list, search, detail, create, change, notes. */
+/** Customers for the staff: list, search, detail, create, change, notes. @core */
 import { admin } from '../support/database';
 import {
   addAppointmentService,

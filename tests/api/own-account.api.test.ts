@@ -1,4 +1,4 @@
-/** What a signed-in person sees and changes about themselves. */
+/** What a signed-in person sees and changes about themselves. @core */
 import { admin } from '../support/database';
 import { createAppointment, createCustomer, createStaff, createTenant, createVehicle, type Tenant } from '../support/factories';
 import { login, loginWithCookies, startApp, type TestApp } from '../support/server';

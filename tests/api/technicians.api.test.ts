@@ -1,3 +1,4 @@
+/**  @core */
 import { admin } from '../support/database';
 import { createAppointment, createStaff, createTechnician, createTenant, type Tenant } from '../support/factories';
 import { type Agent, startApp, type TestApp } from '../support/server';

@@ -1,4 +1,4 @@
-/** Vehicles: create, change, primary flag, deactivate, transfer, lists; for the staff and for their owners. */
+/** Vehicles: create, change, primary flag, deactivate, transfer, lists; for the staff and for their owners. @core */
 import { randomBytes } from 'node:crypto';
 import { admin } from '../support/database';
 import {

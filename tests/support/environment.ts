@@ -4,7 +4,7 @@
  * among their predecessors' rows: those are other tenants' rows, as in production.
  */
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { TestEnvironment } from 'jest-environment-node';
@@ -12,13 +12,14 @@ import { environmentSchema, SECRET_VARIABLES } from '../../config/env';
 import { copyTemplate, currentCluster, withDatabase } from './test-cluster';
 
 interface Options {
-  database?: 'own' | 'server';
+  database?: 'own' | 'server' | 'sqlite';
   timeoutMs: number;
 }
 
 // biome-ignore lint/style/noDefaultExport: Jest takes the default export
 export default class ServiceEnvironment extends TestEnvironment {
   readonly #options: Options;
+  #folder: string | undefined;
 
   constructor(...[config, context]: ConstructorParameters<typeof TestEnvironment>) {
     super(config, context);
@@ -29,6 +30,7 @@ export default class ServiceEnvironment extends TestEnvironment {
     await super.setup();
     const { env } = this.global.process;
     const redisUrl = env['REDIS_URL'];
+    const serviceRedisUrl = env['TEST_SERVICE_REDIS_URL'];
     // Whatever the developer's shell or .env says must not decide a test.
     for (const name of Object.keys(environmentSchema.shape)) delete env[name];
     for (const name of SECRET_VARIABLES) delete env[`${name}_FILE`];
@@ -50,8 +52,24 @@ export default class ServiceEnvironment extends TestEnvironment {
       TEST_TIMEOUT_MS: String(this.#options.timeoutMs),
       DATA_DIR: join(tmpdir(), 'autoshop-test-none'),
       ...(redisUrl ? { TEST_REDIS_URL: redisUrl } : {}),
+      // A row of the matrix gives the service a Redis; without it each process counts alone.
+      ...(serviceRedisUrl ? { REDIS_URL: serviceRedisUrl } : {}),
     });
-    if (this.#options.database) await this.#setUpDatabase(env);
+    if (this.#options.database === 'sqlite') this.#setUpSqlite(env);
+    else if (this.#options.database) await this.#setUpDatabase(env);
+  }
+
+  /** In memory, so each test file has one of its own; no server is asked for anything. */
+  #setUpSqlite(env: NodeJS.ProcessEnv): void {
+    this.#folder = mkdtempSync(join(tmpdir(), 'autoshop-test-sqlite-'));
+    env['DATA_DIR'] = this.#folder;
+    env['TEST_FOLDER'] = this.#folder;
+    env['DATABASE_URL'] = 'sqlite::memory:';
+  }
+
+  override async teardown(): Promise<void> {
+    if (this.#folder) rmSync(this.#folder, { recursive: true, force: true });
+    await super.teardown();
   }
 
   async #setUpDatabase(env: NodeJS.ProcessEnv): Promise<void> {

@@ -85,7 +85,7 @@ function spawnUntilEnd(program: string, args: string[]): () => Promise<void> {
 
 /** A folder of this test file's own, removed with the run. */
 export function temporaryFolder(name: string): string {
-  return mkdtempSync(join(currentCluster().folder, `${name}-`));
+  return mkdtempSync(join(process.env['TEST_FOLDER'] ?? currentCluster().folder, `${name}-`));
 }
 
 /** Resolves when something accepts connections on the port. @throws Error after `timeoutMs` */

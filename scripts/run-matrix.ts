@@ -1,0 +1,83 @@
+/**
+ * `npm run test:matrix [-- rows and jest arguments]`: the API tests on every database and surrounding that the service knows, one
+ * after another: `postgres18 postgres15 pgbouncer redis sqlite`. Prints a table; the last line is the verdict. What a machine lacks
+ * is named, and with REQUIRE_SERVICES=1 it fails the run.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { runClosers } from '../tests/support/closers';
+import { isAvailable, startRedis } from '../tests/support/services';
+import { exitWith } from './jest-run';
+import { chooseRows, conclude, countsIn, faultOf, type Outcome, type Row, table } from './matrix-rows';
+
+const SYSTEM_POSTGRES = '/usr/lib/postgresql';
+
+/** The programs of TEST_POSTGRES_BIN, else of the oldest version that the system has. */
+function postgresBin(): string | undefined {
+  const given = process.env['TEST_POSTGRES_BIN'];
+  if (given) return given;
+  const versions = existsSync(SYSTEM_POSTGRES) ? readdirSync(SYSTEM_POSTGRES) : [];
+  return versions
+    .sort((one, other) => Number(one) - Number(other))
+    .map((version) => join(SYSTEM_POSTGRES, version, 'bin'))
+    .find((folder) => existsSync(join(folder, 'initdb')));
+}
+
+const isThere = (need: Row['needs'][number]): boolean => (need === 'postgresql' ? postgresBin() !== undefined : isAvailable(need));
+
+/** Over our own environment; rows differ in nothing else. */
+async function environmentOf({ name }: Row): Promise<NodeJS.ProcessEnv> {
+  const { TEST_POSTGRES_BIN: _bin, TEST_THROUGH: _through, TEST_SERVICE_REDIS_URL: _redis, ...base } = process.env;
+  if (name === 'postgres15') return { ...base, TEST_POSTGRES_BIN: postgresBin() };
+  if (name === 'pgbouncer') return { ...base, TEST_THROUGH: 'pgbouncer' };
+  if (name === 'redis') return { ...base, TEST_SERVICE_REDIS_URL: (await startRedis()).url };
+  return base;
+}
+
+let current: ChildProcess | undefined;
+let interrupted = false;
+
+async function run(row: Row, more: readonly string[]): Promise<Outcome> {
+  const lacking = row.needs.filter((need) => !isThere(need));
+  const none = { row, server: '', counts: null, seconds: 0 };
+  if (lacking.length > 0) return { ...none, fault: `${lacking.join(' and ')} is not installed`, isMissing: true };
+  const started = performance.now();
+  console.log(`\n== ${row.name}: ${row.on}`);
+  const env = await environmentOf(row);
+  current = spawn(process.execPath, [join(__dirname, 'run-api.js'), row.project, ...more], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  let output = '';
+  current.stdout?.on('data', (chunk: Buffer) => {
+    output += chunk.toString();
+    process.stdout.write(chunk);
+  });
+  const [code] = (await once(current, 'close')) as [number | null];
+  current = undefined;
+  await runClosers();
+  const server = /^Test database: (.*)$/m.exec(output)?.[1] ?? '';
+  const counts = countsIn(output);
+  // A switch that this version does not know would leave the run on the server itself, and prove nothing.
+  const isAstray = row.name === 'pgbouncer' && !server.includes('through PgBouncer');
+  const fault = isAstray ? 'did not go through PgBouncer' : faultOf(code, counts);
+  return { row, server, counts, seconds: (performance.now() - started) / 1000, fault, isMissing: false };
+}
+
+async function main(): Promise<number> {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.on(signal, () => {
+      interrupted = true;
+      current?.kill(signal);
+    });
+  const { rows, more } = chooseRows(process.argv.slice(2));
+  const outcomes: Outcome[] = [];
+  for (const row of rows) if (!interrupted) outcomes.push(await run(row, more));
+  const sum = (key: 'passed' | 'failed' | 'skipped'): number => outcomes.reduce((total, { counts }) => total + (counts?.[key] ?? 0), 0);
+  console.log(`\n${table(outcomes)}\n`);
+  console.log(`${sum('passed')} passed, ${sum('failed')} failed, ${sum('skipped')} skipped`);
+  const { verdict, ok } = conclude(outcomes, { strict: process.env['REQUIRE_SERVICES'] === '1' });
+  console.log(interrupted ? 'matrix FAILED: interrupted' : verdict);
+  return ok && !interrupted ? 0 : 1;
+}
+
+exitWith(main());
