@@ -4,7 +4,28 @@ import { itemType } from './functions';
 import { NotCarried } from './not-carried';
 import { type Column, type Scope, type Shape, type Source, sourceOf } from './scope';
 import type { Query, Translator } from './translator';
-import { coerce, identifier, isArray, isJson, type SqlType, typeOf } from './types';
+import { coerce, identifier, isArray, isJson, isWhole, type SqlType, typeOf } from './types';
+
+const ROW_FUNCTIONS = new Set([
+  'unnest',
+  'generate_series',
+  'json_array_elements',
+  'json_array_elements_text',
+  'jsonb_array_elements_text',
+]);
+
+/** `SELECT f(x)` for a function that gives rows is `SELECT * FROM f(x)`; every other statement is as it was. */
+export function withRowsFromFunction(statement: SelectStmt): SelectStmt {
+  const [target, ...others] = statement.targetList ?? [];
+  const call = target?.ResTarget?.val?.FuncCall;
+  if (!call || others.length > 0 || statement.fromClause || !ROW_FUNCTIONS.has(lastName(call.funcname))) return statement;
+  const name = target?.ResTarget?.name ?? lastName(call.funcname);
+  return {
+    ...statement,
+    targetList: [{ ResTarget: { name, val: { ColumnRef: { fields: [{ String: { sval: name } }] } } } }],
+    fromClause: [{ RangeFunction: { functions: [{ List: { items: [{ FuncCall: call }] } }], alias: { aliasname: name } } }],
+  };
+}
 
 /** Adds the items to the scope and gives the FROM clause without its word; '' when there is none. */
 export function fromClause(items: readonly Node[], translator: Translator, scope: Scope): string {
@@ -129,10 +150,15 @@ function rowFunction({ functions, ordinality, alias, coldeflist }: RangeFunction
     case 'jsonb_array_elements':
       addSource([column(0, only, 'json', `(${each(0)}.value)`)]);
       return `json_each(${jsonText(values)}) AS ${each(0)}`;
-    case 'generate_series':
-      if (values.length !== 2) throw new NotCarried('generate_series with a step');
-      addSource([column(0, only, 'int8', `${each(0)}.value`)]);
-      return `json_each(whole_series(${values.map((value) => coerce(value, 'int8').sql)})) AS ${each(0)}`;
+    case 'generate_series': {
+      const [first] = values;
+      const type = first && !isWhole(first.type) && first.type !== 'unknown' ? first.type : 'int8';
+      const isSteps = values.length === 3;
+      if (isSteps === (type === 'int8')) throw new NotCarried('generate_series of these types');
+      addSource([column(0, only, type, `${each(0)}.value`)]);
+      const bounds = values.map((value, index) => coerce(value, index === 2 ? 'interval' : type).sql);
+      return `json_each(${isSteps ? 'instant_series' : 'whole_series'}(${bounds})) AS ${each(0)}`;
+    }
     case 'json_to_recordset':
     case 'jsonb_to_recordset':
       addSource(

@@ -15,6 +15,7 @@ import {
   instantOfMs,
   instantPart,
   instantPlus,
+  instantSeries,
   intervalOfSeconds,
   intervalPart,
   intervalTimes,
@@ -257,6 +258,7 @@ export function routines(session: () => Session): Readonly<Record<string, Routin
     whole_series: pure(2, (from: number, to: number) =>
       JSON.stringify(Array.from({ length: Math.max(0, to - from + 1) }, (_, index) => from + index)),
     ),
+    instant_series: pure(3, (from: string, to: string, step: string) => JSON.stringify(instantSeries(from, to, step))),
     random_uuid: asking(0, () => randomUUID()),
     now_: asking(0, () => session().startedAt),
     clock_: asking(0, clock),

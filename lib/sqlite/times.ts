@@ -145,6 +145,15 @@ export function instantMinus(later: string, earlier: string): string {
   return `0 ${days} ${us - days * DAY_US}`;
 }
 
+/** Steps from one instant up to another, both included. @throws SqlFailure for a step that does not lead forward */
+export function instantSeries(from: string, to: string, step: string): string[] {
+  if (instantPlus(from, step, 1) <= from) throw new SqlFailure('22023', 'step size must lead forward');
+  const series: string[] = [];
+  // Each from the one before, as PostgreSQL does: after the 28th of February comes the 28th of March.
+  for (let at = from; at <= to; at = instantPlus(at, step, 1)) series.push(at);
+  return series;
+}
+
 export const dayPlus = (day: string, days: number): string =>
   new Date(Date.parse(`${day}T00:00:00Z`) + days * DAY_MS).toISOString().slice(0, 10);
 export const dayMinus = (later: string, earlier: string): number =>

@@ -5,7 +5,7 @@
 import { kindOf, type Node, type ResTarget, type SelectStmt, strings, type WithClause } from './ast';
 import type { Catalog } from './catalog';
 import { Expressions } from './expressions';
-import { fromClause } from './from';
+import { fromClause, withRowsFromFunction } from './from';
 import { NotCarried } from './not-carried';
 import type { Right } from './rights';
 import type { Column, Scope, Shape, Source } from './scope';
@@ -103,8 +103,9 @@ export class Translator {
     return { sql, shape, names: shape.map(({ name }) => identifier(name)) };
   }
 
-  #plain(statement: SelectStmt, scope: Scope): Query {
+  #plain(given: SelectStmt, scope: Scope): Query {
     const { expressions } = this;
+    const statement = withRowsFromFunction(given);
     const from = fromClause(statement.fromClause ?? [], this, scope);
     const columns = this.targets(statement.targetList ?? [], scope);
     const distinctOn = statement.distinctClause?.filter((node) => Object.keys(node).length > 0) ?? [];

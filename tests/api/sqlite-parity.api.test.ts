@@ -91,6 +91,13 @@ describe('one expression', () => {
     [
       `SELECT count(*) FILTER (WHERE x > 1) AS a, bool_or(x > 2) AS b, array_to_string(array_agg(x), '-') AS c FROM unnest(ARRAY[1, 2, 3]) AS x`,
     ],
+    [`SELECT array_agg(x) AS a, ARRAY(SELECT json_array_elements_text('["p","q"]')) AS b FROM generate_series(2, 4) AS x`],
+    [
+      `SELECT array_agg(to_char(at, 'YYYY-MM-DD')) AS a FROM (SELECT generate_series(date_trunc('week', '2026-03-05'::date::timestamp), '2026-03-31'::date::timestamp, '1 week'::interval) AS at) b`,
+    ],
+    [
+      `SELECT array_agg(to_char(at, 'YYYY-MM-DD')) AS a FROM (SELECT generate_series('2026-01-31'::timestamp, '2026-05-31'::timestamp, '1 month'::interval) AS at) b`,
+    ],
     [
       `WITH a AS (SELECT 1 AS x UNION ALL SELECT 2), b (y) AS MATERIALIZED (SELECT x * 2 FROM a) SELECT sum(y)::int AS total, (SELECT count(*) FROM a) AS n FROM b`,
     ],
