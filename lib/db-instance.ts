@@ -12,7 +12,7 @@ import { isConnectionLost } from './db-errors';
 import { HostList, loginOf } from './db-hosts';
 import { type ConnectionManager, ManagedPool } from './db-pool';
 import { sslOptions } from './db-ssl';
-import { driver, isSqlite, sqliteServer } from './dialect';
+import { addressOf, driver, isSqlite, sqliteServer } from './dialect';
 import { metrics } from './metrics';
 
 const APP_ROLE = 'autoshop_app';
@@ -132,7 +132,8 @@ export class DatabaseInstance {
   }
 
   #createSequelize(url: string, connectTimeoutMs: number): Sequelize {
-    const { host, port, database, user, password, ssl } = connectionOptions(url);
+    const address = addressOf(url);
+    const { host, port, database, user, password, ssl } = connectionOptions(address);
     const instance = new Sequelize({
       dialect: 'postgres',
       dialectModule: driver(this.target),
@@ -167,7 +168,7 @@ export class DatabaseInstance {
         ? `SAVEPOINT "${(transaction as unknown as { name: string }).name}";`
         : `START TRANSACTION; ${scopeSql(this.#scope(ambientTenantId()))}`;
     internals.commitTransaction = commit;
-    connectToHosts(instance, new HostList(parsePostgresUrl(url)));
+    connectToHosts(instance, new HostList(parsePostgresUrl(address)));
     return instance;
   }
 }

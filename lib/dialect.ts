@@ -20,6 +20,9 @@ export function driver(target: string): object {
   return Object.create(pg, { Client: { value: Client } }) as object;
 }
 
+/** What stands for the server in the ORM's settings: a file has no host, and the client of its own knows where it is. */
+export const addressOf = (url: string): string => (isSqlite ? 'postgres://sqlite/' : url);
+
 /** Opens the SQLite database and says what it is. It has no roles: the translation stands for row-level security. */
 export async function sqliteServer(): Promise<{ version: string; maxConnections: number; role: string }> {
   return { version: `SQLite ${await translation().openServer(config.DATABASE_URL ?? '')}`, maxConnections: 1, role: 'sqlite' };
