@@ -241,6 +241,7 @@ export const environmentSchema = z.object({
   LOG_KEEP: count(5, 1).describe('Renamed log files that are kept'),
   LOG_SLOW_REQUEST_MS: count(1000).describe('Requests slower than this are logged as slow'),
   LOG_SLOW_QUERY_MS: count(100).describe('Statements slower than this are logged, without literals'),
+  SLOW_QUERY_EXPLAIN: seconds(60).describe('Each process asks for the plan of its worst slow statement this often; 0 = never'),
   N_PLUS_ONE: z
     .enum(['off', 'count', 'warn', 'raise'])
     .optional()

@@ -6,9 +6,10 @@ import pg from 'pg';
 import { config } from '../config';
 import { breadcrumbs } from './breadcrumbs';
 import { type Context, currentContext, withContext } from './context';
+import { fingerprint } from './fingerprint';
 import { log } from './log';
 import { metrics } from './metrics';
-import { fingerprint, RepeatedReadError } from './read-watch';
+import { RepeatedReadError } from './read-watch';
 
 /** Settings that hold for one transaction, explicit or implicit. */
 export interface Scope {
@@ -29,6 +30,8 @@ export interface Statement {
   failed: boolean;
   /** Endpoint or job that sent it; null outside both. */
   operation: string | null;
+  /** In which it was sent; the driver answers outside it. */
+  context: Context | undefined;
 }
 
 type Listener = (statement: Statement) => void;
@@ -60,7 +63,11 @@ function finished({ text, values, target }: Sent, started: number, current: Cont
   }
   if (!error && target === 'primary') lastSuccess = performance.now();
   const verb = /^\s*(\w+)/.exec(text)?.[1]?.toLowerCase() ?? '';
-  metrics.querySeconds.observe({ target, kind: KINDS.has(verb) ? verb : 'other' }, ms / 1000);
+  const kind = KINDS.has(verb) ? verb : 'other';
+  metrics.querySeconds.observe({ target, kind }, ms / 1000);
+  const route = current?.operation ?? 'none';
+  metrics.routeQueries.inc({ route, kind });
+  metrics.routeQuerySeconds.inc({ route, kind }, ms / 1000);
   if (error) metrics.queryErrors.inc();
   if (ms >= config.LOG_SLOW_QUERY_MS) {
     metrics.slowQueries.inc();
@@ -68,7 +75,8 @@ function finished({ text, values, target }: Sent, started: number, current: Cont
     if (current) withContext(current, report);
     else report();
   }
-  for (const listener of listeners) listener({ text, values, target, ms, failed: Boolean(error), operation: current?.operation ?? null });
+  for (const listener of listeners)
+    listener({ text, values, target, ms, failed: Boolean(error), operation: current?.operation ?? null, context: current });
 }
 
 /** @throws RepeatedReadError in mode `raise`, before the statement is sent */

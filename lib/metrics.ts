@@ -55,6 +55,18 @@ export const metrics = {
     buckets: [1, 2, 4, 8, 16, 32, 64],
     registers,
   }),
+  queryBudgetExceeded: new Counter({
+    name: 'autoshop_http_query_budget_exceeded_total',
+    help: 'Requests whose handler sent more statements than its endpoint declares',
+    labelNames: ['route'],
+    registers,
+  }),
+  unusedIncludes: new Counter({
+    name: 'autoshop_db_unused_includes_total',
+    help: 'Associations that a request loaded with its rows and never read',
+    labelNames: ['route'],
+    registers,
+  }),
   requestDbSeconds: new Histogram({
     name: 'autoshop_http_request_db_seconds',
     help: 'Database time of one request',
@@ -81,6 +93,18 @@ export const metrics = {
     help: 'Time of one statement',
     labelNames: ['target', 'kind'],
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30],
+    registers,
+  }),
+  routeQueries: new Counter({
+    name: 'autoshop_db_route_queries_total',
+    help: 'Statements by the endpoint or job that sent them',
+    labelNames: ['route', 'kind'],
+    registers,
+  }),
+  routeQuerySeconds: new Counter({
+    name: 'autoshop_db_route_query_seconds_total',
+    help: 'Time of those statements',
+    labelNames: ['route', 'kind'],
     registers,
   }),
   queryErrors: new Counter({ name: 'autoshop_db_query_errors_total', help: 'Statements that failed', registers }),

@@ -1,11 +1,12 @@
 /**
- * Watches the reads of one request for the pattern "one query, then one more for each of its rows": the same statement, but for its
+ * Watches the reads of one request for two patterns: associations loaded with their rows and never read, and
+ * "one query, then one more for each of its rows": the same statement, but for its
  * values, sent again and again. One statement for many rows is not that, however many rows it reads; nor is what happens outside a
  * request. A watch belongs to one request and dies with it; what it found goes to whoever listens.
  *
  * Cost: a look-up for each read; the call stack is taken at the third repetition only, once.
  */
-import { LRUCache } from 'lru-cache';
+import { fingerprintOf } from './fingerprint';
 import { PROJECT_ROOT } from './project-root';
 
 export const WATCH_MODES = ['off', 'count', 'warn', 'raise'] as const;
@@ -36,33 +37,12 @@ export class RepeatedReadError extends Error {
   }
 }
 
-/** Replaces literals by `?`, so that statements can be logged and grouped without the values of their rows. */
-export function fingerprint(text: string): string {
-  return text
-    .replace(/'(?:[^']|'')*'/g, '?')
-    .replace(/\b\d+(\.\d+)?\b/g, '?')
-    .replace(/\s+/g, ' ')
-    .trim()
-    .slice(0, 500);
-}
-
-/** Most statements are constant texts with parameters: each is normalised once for a process. */
-const fingerprints = new LRUCache<string, string>({ max: 2_000 });
-
-function fingerprintOnce(text: string): string {
-  let known = fingerprints.get(text);
-  if (known === undefined) {
-    known = fingerprint(text);
-    fingerprints.set(text, known);
-  }
-  return known;
-}
-
 const READ = /^\s*(select|with)\b/i;
 
 export class ReadWatch {
   readonly #limit: number;
   readonly #reads = new Map<string, RepeatedRead>();
+  readonly #includes = new Map<string, boolean>();
 
   /** @param limit equal reads in one request from which on they are reported */
   constructor(limit: number) {
@@ -72,7 +52,7 @@ export class ReadWatch {
   /** A statement is being sent. @returns the repeated read when this repetition reaches the limit, once for each statement */
   sent(text: string): RepeatedRead | undefined {
     if (!READ.test(text)) return undefined;
-    const key = fingerprintOnce(text);
+    const key = fingerprintOf(text);
     const read = this.#reads.get(key);
     if (!read) {
       this.#reads.set(key, { fingerprint: key, callSite: null, repeats: 1, wastedMs: 0 });
@@ -85,14 +65,54 @@ export class ReadWatch {
 
   /** A statement was answered. */
   answered(text: string, ms: number): void {
-    const read = this.#reads.size > 0 ? this.#reads.get(fingerprintOnce(text)) : undefined;
+    const read = this.#reads.size > 0 ? this.#reads.get(fingerprintOf(text)) : undefined;
     if (read && read.repeats > 1) read.wastedMs += ms;
+  }
+
+  /**
+   * Rows were loaded together with associations: notes for each whether anybody reads it, by an accessor in the place of the value.
+   * @param names of the associations, as properties of the rows
+   */
+  loaded(model: string, rows: readonly IncludedRow[], names: readonly string[]): void {
+    for (const name of names) {
+      const include = `${model}.${name}`;
+      if (!this.#includes.has(include)) this.#includes.set(include, false);
+      const read = (): void => void this.#includes.set(include, true);
+      for (const row of rows) for (const holder of [row, row.dataValues]) watchProperty(holder, name, read);
+    }
+  }
+
+  /** Associations that were loaded and not read, as `Model.association`, at the end of the request. */
+  unusedIncludes(): string[] {
+    return [...this.#includes].filter(([, used]) => !used).map(([include]) => include);
   }
 
   /** What reached the limit, at the end of the request. */
   repeated(): RepeatedRead[] {
     return [...this.#reads.values()].filter(({ repeats }) => repeats >= this.#limit);
   }
+}
+
+/** A model instance, as far as the watch looks at it: Sequelize keeps an association in both places. */
+export interface IncludedRow {
+  dataValues: object;
+}
+
+function watchProperty(holder: object, name: string, read: () => void): void {
+  const own = Object.getOwnPropertyDescriptor(holder, name);
+  if (!own || !('value' in own) || !own.configurable) return;
+  let value: unknown = own.value;
+  Object.defineProperty(holder, name, {
+    configurable: true,
+    enumerable: own.enumerable ?? true,
+    get: () => {
+      read();
+      return value;
+    },
+    set: (next: unknown) => {
+      value = next;
+    },
+  });
 }
 
 const OURS = [`${PROJECT_ROOT}/dist/`, `${PROJECT_ROOT}/`];

@@ -6,6 +6,7 @@
 import { type Attributes, type CreationAttributes, type FindOptions, Model, type ModelStatic, type WhereOptions } from 'sequelize';
 import { tenant } from '../lib/context';
 import { NotFound } from '../lib/errors';
+import { noteIncludes } from '../lib/include-watch';
 
 export interface GetOptions {
   /** `SELECT … FOR UPDATE`: call it inside a transaction. */
@@ -27,6 +28,13 @@ export abstract class TenantModel<A extends object = any, C extends object = A> 
     const row = await this.findOne({ where: { tenantId: tenant().id, id } as unknown as WhereOptions<Attributes<M>>, lock });
     if (!row) throw new NotFound(missing);
     return row;
+  }
+
+  /** Every finder of Sequelize comes through here. */
+  static override async findAll<M extends Model>(this: ModelStatic<M>, options?: FindOptions<Attributes<M>>): Promise<M[]> {
+    const found = (await Model.findAll.call(this as never, options as never)) as unknown as M[];
+    noteIncludes(this.name, found);
+    return found;
   }
 
   /** The tenant's rows that match. For writes; reads of many rows are raw SQL. */

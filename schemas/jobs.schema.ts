@@ -18,3 +18,4 @@ export const SendMessageJob = z.object({ ...origin, messageId: z.guid() });
 export const ClaimReminders = z.object(origin);
 export const SendReminder = z.object({ ...origin, appointmentId: z.int().positive(), startsAt: z.iso.datetime() });
 export const PruneSessions = z.object(origin);
+export const ProfileStatements = z.object(origin);

@@ -17,6 +17,7 @@ import { mailJobs } from '../jobs/mail.jobs';
 import { messagesJobs } from '../jobs/messages.jobs';
 import { remindersJobs } from '../jobs/reminders.jobs';
 import { sessionsJobs } from '../jobs/sessions.jobs';
+import { statementsJobs } from '../jobs/statements.jobs';
 import { closeDatabase, openDatabase } from '../lib/db';
 import { sslOptions } from '../lib/db-ssl';
 import { log } from '../lib/log';
@@ -31,7 +32,7 @@ import { watchQueue } from './cluster/queue-watch';
 import { startWatchdog } from './cluster/watchdog';
 import { rememberSlowQueries } from './ops/slow-queries';
 
-export const JOBS: readonly Job[] = [...mailJobs, ...messagesJobs, ...remindersJobs, ...sessionsJobs];
+export const JOBS: readonly Job[] = [...mailJobs, ...messagesJobs, ...remindersJobs, ...sessionsJobs, ...statementsJobs];
 
 const QUEUE_CONNECTIONS = 1;
 const SCHEDULED_ATTEMPTS = 3;

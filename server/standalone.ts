@@ -22,8 +22,8 @@ export async function serveAlone(): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void leaveAlone(link));
   await runWorker({
     createListener: () => createApp(),
-    install: (connected) => {
-      installClusterServices(connected);
+    install: (connected, slot) => {
+      installClusterServices(connected, slot);
       setLimitBackend(limits);
       setOpsSource(ops.start());
     },

@@ -13,10 +13,15 @@ import { runWorker } from './cluster/worker-runtime';
 import { type AppOptions, createApp } from './http/app';
 import { setMaintenanceSource } from './http/middleware/maintenance';
 import { lifecycle } from './lifecycle';
+import { watchDatabaseServer } from './ops/database-figures';
 
-export function installClusterServices(link: PrimaryLink): void {
+/** One worker of an instance asks the database server how it is. */
+const ASKING_SLOT = 1;
+
+export function installClusterServices(link: PrimaryLink, slot: number): void {
   setLimitBackend(link.limits);
   setRevocationBus(link.bus);
+  if (slot === ASKING_SLOT) lifecycle.onShutdown('database figures', watchDatabaseServer());
   setMaintenanceSource(() => link.facts().maintenance);
   // Connected now, so that the first requests are counted there already.
   if (redis()) {

@@ -12,6 +12,8 @@ SELECT citus_add_local_table_to_metadata('sessions');
 SELECT citus_add_local_table_to_metadata('refresh_tokens');
 SELECT citus_add_local_table_to_metadata('password_resets');
 SELECT citus_add_local_table_to_metadata('schema_migrations');
+SELECT citus_add_local_table_to_metadata('statement_counters');
+SELECT citus_add_local_table_to_metadata('statement_profiles');
 
 -- All of one shop on one node. Parents come before what points at them.
 SELECT create_distributed_table('customers', 'tenant_id');

@@ -14,7 +14,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import autocannon from 'autocannon';
 import { PROJECT_ROOT } from '../../lib/project-root';
+import { median } from './alternating';
 import { type Database, getJson, log, openDatabase, prepare, signIn } from './database';
+import { runBench } from './frame';
 import { freePort, type Server, startServer, treeCpuMs } from './processes';
 
 const TIME_LIMIT_MS = 118_000;
@@ -123,7 +125,6 @@ async function measure(server: Server, postmaster: number, url: string, headers:
 }
 
 const total = ({ service, postgres }: Cost): number => service + postgres;
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 
 interface Result {
   route: string;
@@ -194,56 +195,29 @@ function printTable(results: readonly Result[], limit: number): void {
     );
 }
 
-async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      rounds: { type: 'string', default: '5' },
-      limit: { type: 'string', default: '3' },
-      workers: { type: 'string', default: '2' },
-    },
-  });
-  const [rounds, limit, workers] = [Number(values.rounds), Number(values.limit), Number(values.workers)];
-  const undo: (() => Promise<void>)[] = [];
-  let isStopping = false;
-  const cleanUp = async () => {
-    isStopping = true;
-    for (let act = undo.pop(); act; act = undo.pop()) await act();
-  };
-  const giveUp = (why: string) => {
-    if (isStopping) return;
-    log(why);
-    void cleanUp().finally(() => process.exit(1));
-  };
-  const timer = setTimeout(() => giveUp(`gave up after ${TIME_LIMIT_MS / 1000} s`), TIME_LIMIT_MS);
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => giveUp(`stopped by ${signal}`));
-  try {
-    const database = await openDatabase();
-    undo.push(database.close);
-    const postmaster = await prepare(database);
-    const servers = await startBoth(database, workers);
-    undo.push(...servers.map(({ stop }) => stop));
-    const [ours] = servers;
-    const headers = await signIn(ours.url);
-    const results: Result[] = [];
-    for (const route of await chooseRoutes(ours, headers)) {
-      log(`measuring ${route.label}`);
-      const warmUp = results.length === 0 ? WARM_UP_REQUESTS.first : WARM_UP_REQUESTS.next;
-      results.push(await compare(route, { servers, postmaster, headers, rounds, warmUp }));
-    }
-    printTable(results, limit);
-    return results.every(({ ratio }) => ratio <= limit) ? 0 : 1;
-  } finally {
-    clearTimeout(timer);
-    await cleanUp();
-  }
-}
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '5' },
+    limit: { type: 'string', default: '3' },
+    workers: { type: 'string', default: '2' },
+  },
+});
 
-main().then(
-  (code) => {
-    process.exitCode = code;
-  },
-  (error: unknown) => {
-    log(error instanceof Error ? error.message : String(error));
-    process.exitCode = 1;
-  },
-);
+void runBench(TIME_LIMIT_MS, async (undoLater) => {
+  const [rounds, limit, workers] = [Number(values.rounds), Number(values.limit), Number(values.workers)];
+  const database = await openDatabase();
+  undoLater(database.close);
+  const postmaster = await prepare(database);
+  const servers = await startBoth(database, workers);
+  for (const { stop } of servers) undoLater(stop);
+  const [ours] = servers;
+  const headers = await signIn(ours.url);
+  const results: Result[] = [];
+  for (const route of await chooseRoutes(ours, headers)) {
+    log(`measuring ${route.label}`);
+    const warmUp = results.length === 0 ? WARM_UP_REQUESTS.first : WARM_UP_REQUESTS.next;
+    results.push(await compare(route, { servers, postmaster, headers, rounds, warmUp }));
+  }
+  printTable(results, limit);
+  return results.every(({ ratio }) => ratio <= limit) ? 0 : 1;
+});

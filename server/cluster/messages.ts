@@ -12,6 +12,7 @@
  *              ◄─────  final-ack, then the child exits
  */
 import type { ClusterFacts, OpsDocument } from '../../lib/cluster-ports';
+import type { FiguresReport } from '../ops/figures-report';
 import type { RecentEntries } from '../ops/recorder';
 import type { Take } from './limits';
 import type { ShedReport } from './shedding';
@@ -99,6 +100,8 @@ export interface Report {
   queue: QueueReport | null;
   /** Null in every process but the one that watches the pooler. */
   pooler: PoolerReport | null;
+  /** Null in every process but one worker of the instance. */
+  figures: FiguresReport | null;
   shed: ShedReport;
   recent: RecentEntries;
 }

@@ -10,6 +10,7 @@ import { registry } from '../../lib/metrics';
 import { overloadMeter } from '../http/overload-meter';
 import { lifecycle } from '../lifecycle';
 import { databaseState, refreshDatabaseState } from '../ops/database-state';
+import { figuresReport } from '../ops/figures-report';
 import { poolerReport } from '../ops/pooler-watch';
 import { drainRecorder } from '../ops/recorder';
 import type { DatabaseReport, Report } from './messages';
@@ -90,6 +91,7 @@ export class SelfReport {
       db: this.#watchesDatabase ? databaseReport() : null,
       queue: queueReport(),
       pooler: poolerReport(),
+      figures: figuresReport(),
       shed: overloadMeter.take(),
       recent,
     };

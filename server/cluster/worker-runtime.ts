@@ -30,7 +30,7 @@ export interface WorkerOptions {
   /** Makes the application; called before the hello, so that a worker in reserve has it ready. The database is not open yet. */
   createListener: () => RequestListener | Promise<RequestListener>;
   /** Hands the cluster-wide services (limits, bus) to the code that uses them. */
-  install?: (link: PrimaryLink) => void;
+  install?: (link: PrimaryLink, slot: number) => void;
   link?: PrimaryLink;
 }
 
@@ -58,7 +58,7 @@ export async function runWorker({ createListener, install, link = connectToPrima
     await prepareDatabase(link, grant);
     setProbeSource({ facts: () => link.facts(), slot: () => grant.slot });
     setOpsSource(link.ops);
-    install?.(link);
+    install?.(link, grant.slot);
     const given = link.connected && config.DISPATCH === 'least';
     const server = createHttpServer(listener, {
       max: config.MAX_CONNECTIONS,

@@ -105,8 +105,9 @@ function indexOf(endpoints: readonly Endpoint[], options: MountOptions): PathInd
 /** Runs one request to its answer. Never rejects: whatever goes wrong is answered here. */
 async function serve(req: Request, res: Response, served: Served, params: Readonly<Record<string, string>>): Promise<void> {
   const { state } = req;
-  const { id } = served.endpoint;
+  const { id, queries } = served.endpoint;
   state.route = id;
+  state.queryBudget = queries;
   state.params = params;
   lifecycle.describe(res, { route: id });
   const timer = setTimeout(() => {
@@ -190,9 +191,13 @@ async function answer(req: Request, res: Response, { served, params: raw, actor,
   const body = endpoint.body ? validate(endpoint, endpoint.body, sent.value, 'body') : undefined;
   // Behind validation: what names nobody must not be counted against anybody.
   if (endpoint.limit) await limitEndpoint(endpoint.limit, { req, res, actor, tenant, body });
-  const handle = (): Promise<unknown> => {
-    breadcrumbs.resume(req.state.stats.crumb);
-    return endpoint.handle({ params, query, body, request: new Facts(req, req.state.context.ip ?? '') });
+  const handle = async (): Promise<unknown> => {
+    const { stats } = req.state;
+    breadcrumbs.resume(stats.crumb);
+    const before = stats.queries;
+    const result = await endpoint.handle({ params, query, body, request: new Facts(req, req.state.context.ip ?? '') });
+    if (!streamOf(result)) req.state.handlerQueries = stats.queries - before;
+    return result;
   };
 
   const key = endpoint.idempotent ? idempotencyKey(req) : undefined;

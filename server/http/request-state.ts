@@ -30,6 +30,10 @@ export class RequestState {
   code: string | undefined;
   /** End of the access token that was accepted, Unix seconds. */
   accessExpiresAt: number | null = null;
+  /** Statements that the handler has sent, session and tenant look-ups and idempotency apart; null before its end, and for streams. */
+  handlerQueries: number | null = null;
+  /** What the endpoint declares of them. */
+  queryBudget: number | undefined;
   /** Key of the limiter that is about to be asked. */
   limitKey = '';
 

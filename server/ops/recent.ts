@@ -1,6 +1,6 @@
 /** The cluster's last slow requests, slow statements and errors, and the longest request of each second, from the workers' reports. */
 import type { Report } from '../cluster/messages';
-import { addRepeatedReads, type RecentEntries } from './recorder';
+import { addRepeatedReads, addSlowPlans, type RecentEntries } from './recorder';
 
 const KEPT = 20;
 const KEPT_MAXIMA_MS = 15 * 60_000;
@@ -9,7 +9,7 @@ const latest = <T extends { at: string }>(entries: readonly T[]): T[] => [...ent
 
 export class Recent {
   readonly #now: () => number;
-  #entries: RecentEntries = { slow_requests: [], slow_queries: [], errors: [], repeated_reads: [] };
+  #entries: RecentEntries = { slow_requests: [], slow_queries: [], slow_plans: [], errors: [], repeated_reads: [] };
   #maxima: { at: number; ms: number }[] = [];
 
   constructor(now: () => number = () => performance.now()) {
@@ -18,10 +18,11 @@ export class Recent {
 
   add({ recent, max_ms }: Report): void {
     const now = this.#now();
-    if (recent.slow_requests.length + recent.slow_queries.length + recent.errors.length + recent.repeated_reads.length > 0)
+    if (Object.values(recent).some((entries: readonly unknown[]) => entries.length > 0))
       this.#entries = {
         slow_requests: latest([...this.#entries.slow_requests, ...recent.slow_requests]),
         slow_queries: latest([...this.#entries.slow_queries, ...recent.slow_queries]),
+        slow_plans: addSlowPlans(this.#entries.slow_plans, recent.slow_plans),
         errors: latest([...this.#entries.errors, ...recent.errors]),
         repeated_reads: addRepeatedReads(this.#entries.repeated_reads, recent.repeated_reads),
       };

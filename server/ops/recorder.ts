@@ -35,6 +35,12 @@ export interface SlowQuery {
   at: string;
 }
 
+/** The plan of a slow statement, without literals. */
+export interface SlowPlan {
+  fingerprint: string;
+  plan: string[];
+}
+
 export interface RecentError {
   request_id: string | null;
   route: string | null;
@@ -59,6 +65,8 @@ export interface RepeatedReads {
 export interface RecentEntries {
   slow_requests: SlowRequest[];
   slow_queries: SlowQuery[];
+  /** Not a ring: the last plan of each statement. */
+  slow_plans: SlowPlan[];
   errors: RecentError[];
   /** Not a ring: each statement of a route once, added up. */
   repeated_reads: RepeatedReads[];
@@ -66,7 +74,7 @@ export interface RecentEntries {
 
 const KEPT = 20;
 
-const nothing = (): RecentEntries => ({ slow_requests: [], slow_queries: [], errors: [], repeated_reads: [] });
+const nothing = (): RecentEntries => ({ slow_requests: [], slow_queries: [], slow_plans: [], errors: [], repeated_reads: [] });
 
 let fresh = nothing();
 let answered = 0;
@@ -95,14 +103,28 @@ export function recordRequest({ route, method, status, ms, dbMs, queries, reques
 
 /** A statement slower than `LOG_SLOW_QUERY_MS`; `fingerprint` is the normalised text, without literals. */
 export function recordSlowQuery(fingerprint: string, ms: number, route: string | null, at = new Date()): void {
-  keep(fresh.slow_queries, { fingerprint: fingerprint.slice(0, 300), ms: round(ms), route, at: at.toISOString() });
+  keep(fresh.slow_queries, { fingerprint: shortened(fingerprint), ms: round(ms), route, at: at.toISOString() });
+}
+
+/** Long enough to know a statement by. */
+const shortened = (fingerprint: string): string => fingerprint.slice(0, 300);
+
+/** What EXPLAIN said of a slow statement. */
+export function recordSlowPlan(fingerprint: string, plan: string[]): void {
+  fresh.slow_plans = addSlowPlans(fresh.slow_plans, [{ fingerprint: shortened(fingerprint), plan }]);
+}
+
+/** The newer plan of a statement replaces the older; the oldest go. */
+export function addSlowPlans(known: readonly SlowPlan[], more: readonly SlowPlan[]): SlowPlan[] {
+  const newer = new Set(more.map(({ fingerprint }) => fingerprint));
+  return [...known.filter(({ fingerprint }) => !newer.has(fingerprint)), ...more].slice(-KEPT);
 }
 
 /** A request of `route` sent one read too often. */
 export function recordRepeatedRead(route: string, { fingerprint, callSite, repeats, wastedMs }: RepeatedRead): void {
   const read = {
     route,
-    fingerprint: fingerprint.slice(0, 300),
+    fingerprint: shortened(fingerprint),
     call_site: callSite,
     repeats_max: repeats,
     requests: 1,

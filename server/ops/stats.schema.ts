@@ -213,9 +213,29 @@ export const Stats = z
       pgbouncer: nullable(
         z.object({ cl_active: number, cl_waiting: number, sv_active: number, sv_idle: number, maxwait_s: number }),
       ).describe('SHOW POOLS for our database, all users together; null: no PGBOUNCER_ADMIN_URL, or no answer for five seconds'),
-      server: nullable(z.unknown()),
-      queries: z.object({ total: number, ...percentiles, errors: number, slow: z.object({ threshold: number, total: number }) }),
-      top: nullable(z.array(z.unknown())),
+      server: nullable(
+        z.object({ max_connections: number, used: number, idle_in_transaction: number, longest_transaction_s: number }),
+      ).describe("idle_in_transaction and longest_transaction_s: of the service's own role"),
+      queries: z.object({
+        total: number,
+        ...percentiles,
+        errors: number,
+        slow: z.object({ threshold: number, total: number }),
+        over_budget: number.describe('requests that sent more statements than their endpoint declares'),
+        unused_includes: number,
+      }),
+      top: nullable(
+        z.array(z.object({ queryid: word, fingerprint: word, calls: number, mean: number, total: number, rows: number })),
+      ).describe('by total time, in the five minutes before profiler.sampled_at; milliseconds'),
+      profiler: z
+        .object({
+          status: z.enum(['up', 'absent', 'not_loaded', 'unknown']),
+          sampled_at: nullable(at),
+          regressions: z.array(z.object({ queryid: word, fingerprint: word, mean: number, baseline: number })),
+        })
+        .describe(
+          'absent: the database has no extension pg_stat_statements; not_loaded: the server does not load it; unknown: not asked yet',
+        ),
       n_plus_one: z.object({
         mode: z.enum(['off', 'count', 'warn', 'raise']),
         detected: number,
@@ -269,7 +289,9 @@ export const Stats = z
     ),
     recent: z.object({
       slow_requests: z.array(z.object({ request_id: word, route: word, ms: number, db_ms: number, queries: number, at })),
-      slow_queries: z.array(z.object({ fingerprint: word, ms: number, route: nullable(word), at })),
+      slow_queries: z
+        .array(z.object({ fingerprint: word, ms: number, route: nullable(word), at, plan: nullable(z.array(word)) }))
+        .describe('plan: of the worst, as EXPLAIN sees it'),
       errors: z.array(z.object({ request_id: nullable(word), route: nullable(word), code: word, fingerprint: word, at })),
     }),
     counts: nullable(z.unknown()),

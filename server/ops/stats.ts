@@ -20,6 +20,7 @@ import { queueStats } from './queue-stats';
 import type { Recent } from './recent';
 import type { RecentEntries } from './recorder';
 import { routeStats } from './route-stats';
+import { serverStats } from './server-stats';
 import { shedStats } from './shed-stats';
 import type { Stats, WorkerStats } from './stats.schema';
 import { combine, type Distribution, distributionsOf, percentile, type Windows, type WindowView } from './windows';
@@ -44,6 +45,8 @@ export const COUNTERS = {
   queryErrors: 'autoshop_db_query_errors_total',
   slowQueries: 'autoshop_db_slow_queries_total',
   repeatedReads: 'autoshop_n_plus_one_detected_total',
+  overBudget: 'autoshop_http_query_budget_exceeded_total',
+  unusedIncludes: 'autoshop_db_unused_includes_total',
 } as const;
 
 export const UNRESPONSIVE_MS = 2_000;
@@ -158,7 +161,7 @@ export function buildStats(source: StatsSource, windowSeconds: number): Stats {
     workers: children.map((worker) => workerStats(source, worker, now)),
     slo: null,
     alerts: alerts(source),
-    recent: withoutRepeatedReads(recent.read()),
+    recent: recentStats(recent.read()),
     counts: null,
   };
 }
@@ -276,8 +279,11 @@ function requests({ config, store, supervisor, windows, recent }: StatsSource, v
   };
 }
 
-/** They stand at the database's figures. */
-const withoutRepeatedReads = ({ repeated_reads: _, ...entries }: RecentEntries): Omit<RecentEntries, 'repeated_reads'> => entries;
+/** Plans stand beside their statements, repeated reads at the database's figures. */
+function recentStats({ slow_requests, slow_queries, slow_plans, errors }: RecentEntries): Stats['recent'] {
+  const plans = new Map(slow_plans.map(({ fingerprint, plan }) => [fingerprint, plan]));
+  return { slow_requests, slow_queries: slow_queries.map((one) => ({ ...one, plan: plans.get(one.fingerprint) ?? null })), errors };
+}
 
 function db({ config, store, supervisor, recent }: StatsSource, view: WindowView): Stats['db'] {
   const children = supervisor.children;
@@ -330,14 +336,15 @@ function db({ config, store, supervisor, recent }: StatsSource, view: WindowView
     },
     replicas: [],
     pgbouncer: poolerStats(children),
-    server: null,
+    ...serverStats(children),
     queries: {
       total: countOf(store, HISTOGRAMS.queries),
       ...quantiles(statements),
       errors: store.total(COUNTERS.queryErrors),
       slow: { threshold: config.LOG_SLOW_QUERY_MS, total: store.total(COUNTERS.slowQueries) },
+      over_budget: store.total(COUNTERS.overBudget),
+      unused_includes: store.total(COUNTERS.unusedIncludes),
     },
-    top: null,
     n_plus_one: { mode: config.N_PLUS_ONE, detected: store.total(COUNTERS.repeatedReads), top: recent.read().repeated_reads },
   };
 }

@@ -155,6 +155,7 @@ test('the load data hold large tables, and reading one from end to end is notice
     ms: 0,
     failed: false,
     operation: null,
+    context: undefined,
   };
   expect(await scanned(statement, SECOND_TENANT)).toEqual([]);
   await service.query('SET enable_indexscan = off; SET enable_indexonlyscan = off; SET enable_bitmapscan = off');

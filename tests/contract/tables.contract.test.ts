@@ -11,6 +11,8 @@ const EXEMPT = [
   'sessions', // by the id in a token
   'staff_tenant_memberships', // which tenants a person may enter
   'staff_users', // one account for several tenants
+  'statement_counters', // about the service, not about a shop: no row of anybody
+  'statement_profiles', // the same
   'tenants', // the list of tenants itself
 ];
 

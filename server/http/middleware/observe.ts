@@ -43,6 +43,13 @@ function report(req: Request, res: Response, path: string): void {
     metrics.repeatedReads.inc({ route });
     recordRepeatedRead(`${method} ${route}`, read);
   }
+  for (const include of reads?.unusedIncludes() ?? []) {
+    metrics.unusedIncludes.inc({ route });
+    if (config.N_PLUS_ONE !== 'count') withContext(state.context, () => log.warn('loaded with its rows and never read', { include }));
+  }
+  const { handlerQueries, queryBudget } = state;
+  const overBudget = queryBudget !== undefined && handlerQueries !== null && handlerQueries > queryBudget;
+  if (overBudget) metrics.queryBudgetExceeded.inc({ route });
   const slow = ms > config.LOG_SLOW_REQUEST_MS;
   if (slow) metrics.slowRequests.inc({ route });
   const line = {
@@ -54,6 +61,7 @@ function report(req: Request, res: Response, path: string): void {
     bytes: Math.max(0, req.socket.bytesWritten - state.bytesBefore),
     queries,
     db_ms: round(dbMs),
+    ...(overBudget ? { query_budget: queryBudget } : {}),
     ...(slow ? { slow } : {}),
     ...(aborted ? { aborted } : {}),
     ...(state.code ? { code: state.code } : {}),

@@ -2,7 +2,7 @@
 import { ConnectionAcquireTimeoutError, ConnectionRefusedError, DatabaseError } from 'sequelize';
 
 import { isConnectionLost, isRetryable, translateDatabaseError, violatedConstraint } from '../../../lib/db-errors';
-import { fingerprint } from '../../../lib/read-watch';
+import { fingerprint } from '../../../lib/fingerprint';
 
 const driver = (code: string, constraint?: string) => Object.assign(new Error('anything at all'), { code, constraint });
 const throughSequelize = (code: string, constraint?: string) =>

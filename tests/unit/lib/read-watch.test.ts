@@ -57,3 +57,28 @@ test('any reads in any order › exactly the statements that came often enough, 
     }),
   );
 });
+
+describe('associations loaded with their rows', () => {
+  const visitsOf = (...rows: number[]) =>
+    rows.map((id) => {
+      const visits = [{ id }];
+      return { visits, dataValues: { id, visits } };
+    });
+
+  test('nobody reads them › named', () => {
+    const watch = new ReadWatch(LIMIT);
+    watch.loaded('Customer', visitsOf(1, 2), ['visits']);
+    expect(watch.unusedIncludes()).toEqual(['Customer.visits']);
+  });
+
+  test.each<[string, (rows: ReturnType<typeof visitsOf>) => unknown]>([
+    ['as property of one row', ([, second]) => second?.visits[0]?.id],
+    ['written out as a whole', ([first]) => JSON.stringify(first?.dataValues)],
+  ])('read %s › not named, and the value is what it was', (_how, read) => {
+    const watch = new ReadWatch(LIMIT);
+    const rows = visitsOf(1, 2);
+    watch.loaded('Customer', rows, ['visits']);
+    expect(JSON.stringify(read(rows))).toContain(_how.startsWith('as') ? '2' : 'visits');
+    expect(watch.unusedIncludes()).toEqual([]);
+  });
+});

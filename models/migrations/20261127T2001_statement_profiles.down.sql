@@ -1,0 +1,2 @@
+DROP TABLE statement_profiles;
+DROP TABLE statement_counters;

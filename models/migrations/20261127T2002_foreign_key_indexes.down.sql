@@ -1,0 +1,2 @@
+DROP INDEX staff_users_default_tenant_id_idx;
+DROP INDEX service_operations_tenant_id_replaced_by_id_idx;
