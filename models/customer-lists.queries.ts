@@ -121,24 +121,47 @@ export interface SearchRow {
 
 const FILTER_FIGURES: Readonly<Record<CustomerFilter, string>> = { all: '', vip: 'WHERE is_vip', overdue: 'WHERE is_overdue' };
 
-/**
- * `$1` tenant, `$2` text, `$3` now, `$4` digits, `$5` plate key, `$6` rows. The tenant's rows are scanned once and joined by hash:
- * nobody has figures without having matched, so FULL JOIN means LEFT JOIN here, and it cannot be done as a nested loop.
- */
-const searchSql = (order: SearchOrder, filter: CustomerFilter) => ({
-  name: `customer_search_${order}_${filter}`,
-  text: `WITH matched AS MATERIALIZED (
-    SELECT c.id AS customer_id, ${CUSTOMER_NAME} AS name, c.phone, c.email, c.is_vip, v.id AS vehicle_id, v.license_plate AS plate,
+const FOUND_COLUMNS = `c.id AS customer_id, ${CUSTOMER_NAME} AS name, c.phone, c.email, c.is_vip, v.id AS vehicle_id, v.license_plate AS plate,
       CASE WHEN v.id IS NOT NULL THEN ${VEHICLE_LABEL} END AS vehicle,
-      COALESCE(starts_with(v.license_plate, upper($2)) OR ($5 <> '' AND starts_with(v.plate_key, $5)), false) AS plate_first
-    FROM customers c LEFT JOIN vehicles v ON v.tenant_id = $1 AND v.customer_id = c.id AND v.is_active
-    WHERE c.tenant_id = $1 AND c.deleted_at IS NULL
-      AND (${matchesCustomer('$2', '$4')} OR strpos(v.license_plate, upper($2)) > 0 OR ($5 <> '' AND strpos(v.plate_key, $5) > 0))),
+      COALESCE(starts_with(v.license_plate, upper($2)) OR ($5 <> '' AND starts_with(v.plate_key, $5)), false) AS plate_first`;
+const THEIR_VEHICLES = 'LEFT JOIN vehicles v ON v.tenant_id = $1 AND v.customer_id = h.id AND v.is_active';
+const VEHICLES_CUSTOMER =
+  'JOIN vehicles v ON v.tenant_id = $1 AND v.id = p.id JOIN customers c ON c.tenant_id = $1 AND c.id = v.customer_id AND c.deleted_at IS NULL';
+const FIGURES = `count(*) FILTER (WHERE ${VISITED}) AS visits, max(a.start_ts) FILTER (WHERE ${VISITED}) AS last_visit_at,
+      COALESCE(sum(a.total_cents) FILTER (WHERE a.status IN ${SPENT_STATUSES}), 0)::bigint AS spent_cents, ${LAST_SERVICE_AT} AS last_service_at`;
+
+/** Up to here looking up row by row is the cheaper way, above it joining whole tables by hash. */
+const FEW = 5_000;
+
+/**
+ * `$1` tenant, `$2` text, `$3` now, `$4` digits, `$5` plate key, `$6` rows. Whether a text contains another is not leakproof, so under
+ * row-level security it is asked of every row of the tenant, whatever index there is: of two narrow covering indexes that hold nothing
+ * else, hence `hits` and `plates` select only what these carry. How many that gives cannot be foreseen, so there are two ways on from
+ * there, and the count decides which is taken; the other one is not executed. Figures: ADR 13.
+ */
+export const customerSearchSql = (order: SearchOrder, filter: CustomerFilter) => ({
+  name: `customer_search_${order}_${filter}`,
+  text: `WITH hits AS MATERIALIZED (
+    SELECT c.id FROM customers c WHERE c.tenant_id = $1 AND c.deleted_at IS NULL AND ${matchesCustomer('$2', '$4')}),
+  plates AS MATERIALIZED (
+    SELECT v.id, v.customer_id FROM vehicles v
+    WHERE v.tenant_id = $1 AND v.is_active AND (strpos(v.license_plate, upper($2)) > 0 OR ($5 <> '' AND strpos(v.plate_key, $5) > 0))
+      AND v.customer_id NOT IN (SELECT id FROM hits)),
+  few AS MATERIALIZED (SELECT (SELECT count(*) FROM hits) + (SELECT count(*) FROM plates) <= ${FEW} AS yes),
+  matched AS MATERIALIZED (
+    SELECT ${FOUND_COLUMNS} FROM unnest(ARRAY(SELECT id FROM hits)) h (id) JOIN customers c ON c.tenant_id = $1 AND c.id = h.id ${THEIR_VEHICLES}
+      WHERE (SELECT yes FROM few)
+    UNION ALL SELECT ${FOUND_COLUMNS} FROM unnest(ARRAY(SELECT id FROM plates)) p (id) ${VEHICLES_CUSTOMER} WHERE (SELECT yes FROM few)
+    UNION ALL SELECT ${FOUND_COLUMNS} FROM hits h JOIN customers c ON c.tenant_id = $1 AND c.id = h.id ${THEIR_VEHICLES}
+      WHERE NOT (SELECT yes FROM few)
+    UNION ALL SELECT ${FOUND_COLUMNS} FROM plates p ${VEHICLES_CUSTOMER} WHERE NOT (SELECT yes FROM few)),
   figures AS MATERIALIZED (
-    SELECT a.customer_id, count(*) FILTER (WHERE ${VISITED}) AS visits, max(a.start_ts) FILTER (WHERE ${VISITED}) AS last_visit_at,
-      COALESCE(sum(a.total_cents) FILTER (WHERE a.status IN ${SPENT_STATUSES}), 0)::bigint AS spent_cents, ${LAST_SERVICE_AT} AS last_service_at
-    FROM appointments a WHERE a.tenant_id = $1 AND a.deleted_at IS NULL AND a.customer_id IN (SELECT customer_id FROM matched)
-    GROUP BY a.customer_id),
+    SELECT m.customer_id, f.* FROM unnest(ARRAY(SELECT DISTINCT customer_id FROM matched)) m (customer_id) CROSS JOIN LATERAL (
+      SELECT ${FIGURES} FROM appointments a WHERE a.tenant_id = $1 AND a.deleted_at IS NULL AND a.customer_id = m.customer_id) f
+      WHERE (SELECT yes FROM few)
+    UNION ALL SELECT a.customer_id, ${FIGURES} FROM appointments a
+      WHERE a.tenant_id = $1 AND a.deleted_at IS NULL AND a.customer_id IN (SELECT customer_id FROM matched) AND NOT (SELECT yes FROM few)
+      GROUP BY a.customer_id),
   found AS (
     SELECT m.customer_id, m.name, m.phone, m.email, m.vehicle_id, m.plate, m.vehicle, m.plate_first, COALESCE(f.visits, 0) AS visits,
       f.last_visit_at, COALESCE(f.spent_cents, 0) AS spent_cents, f.last_service_at,
@@ -161,7 +184,7 @@ export function searchCustomers({
   order: SearchOrder;
   now: Date;
 }): Promise<SearchRow[]> {
-  return query<SearchRow>(searchSql(order, filter), [tenant().id, text, now, searchedDigits(text), plateKey(text), limit]);
+  return query<SearchRow>(customerSearchSql(order, filter), [tenant().id, text, now, searchedDigits(text), plateKey(text), limit]);
 }
 
 // ------------------------------------------------------------------ recent

@@ -1,0 +1,225 @@
+/**
+ * Row-level security against whoever can write SQL as the service: functions that tell what they are asked, errors that repeat a value,
+ * direct and behind a transaction-mode PgBouncer. And its price: a search among 50,000 customers reads narrow indexes only.
+ */
+import pg from 'pg';
+import { customerSearchSql } from '../../models/customer-lists.queries';
+import { closeLater } from '../support/closers';
+import { admin, createDatabase } from '../support/database';
+import { createCustomer, createTenant, createVehicle, type Tenant } from '../support/factories';
+import { startTestPooler } from '../support/pgbouncer';
+import { describeWith } from '../support/services';
+
+const OURS = 'zqOurOwnName';
+const THEIRS = 'zqNeighboursName';
+const INSUFFICIENT_PRIVILEGE = '42501';
+
+let ours: Tenant;
+
+beforeAll(async () => {
+  const theirs = await createTenant();
+  ours = await createTenant();
+  for (const [tenant, name] of [
+    [theirs, THEIRS],
+    [ours, OURS],
+  ] as const)
+    await createVehicle({
+      customer: await createCustomer({ tenant, columns: { name, phone: null } }),
+      columns: { license_plate: name.toUpperCase() },
+    });
+});
+
+interface Told {
+  rows: pg.QueryResultRow[];
+  /** Everything that came back besides rows: notices, the error with all its fields. */
+  words: string;
+  code: string | null;
+}
+
+function leakTests(connectionString: () => Promise<string>): void {
+  let client: pg.Client;
+  const notices: string[] = [];
+
+  beforeAll(async () => {
+    client = new pg.Client({ connectionString: await connectionString() });
+    closeLater(() => client.end());
+    client.on('notice', ({ message }) => notices.push(message ?? ''));
+    await client.connect();
+  });
+
+  /** In one transaction, undone: preparations without a tenant, then `text` in the given one. */
+  async function tell(tenant: Tenant | null, preparations: readonly string[], text: string): Promise<Told> {
+    notices.length = 0;
+    await client.query('BEGIN');
+    try {
+      await client.query('SET LOCAL client_min_messages = notice');
+      for (const preparation of preparations) await client.query(preparation);
+      if (tenant) await client.query("SELECT set_config('app.tenant_id', $1, true)", [tenant.id]);
+      const { rows } = await client.query(text);
+      return { rows, words: notices.join('\n'), code: null };
+    } catch (error) {
+      return {
+        rows: [],
+        words: `${notices.join('\n')}\n${JSON.stringify({ ...(error as object), message: (error as Error).message })}`,
+        code: (error as { code?: string }).code ?? '',
+      };
+    } finally {
+      await client.query('ROLLBACK');
+    }
+  }
+
+  // As cheap as it can be said to be: the planner would ask it first, were it allowed to.
+  const TALKING = `CREATE FUNCTION pg_temp.talk(value text) RETURNS boolean LANGUAGE plpgsql COST 0.0000001 AS $$
+    BEGIN RAISE NOTICE 'saw %', value; RETURN true; END $$`;
+  const OPERATOR = 'CREATE OPERATOR pg_temp.~~~~ (LEFTARG = text, RIGHTARG = text, FUNCTION = pg_temp.talk2)';
+  const TALKING2 = TALKING.replace('talk(value text)', 'talk2(value text, other text)');
+
+  test.each([
+    ['a function', [TALKING], 'SELECT name FROM customers WHERE pg_temp.talk(name::text)'],
+    ['an operator', [TALKING2, OPERATOR], "SELECT name FROM customers WHERE name::text OPERATOR(pg_temp.~~~~) 'x'"],
+    ['a join', [TALKING], 'SELECT c.name FROM customers c JOIN vehicles v ON v.customer_id = c.id AND pg_temp.talk(c.name::text)'],
+    ['an aggregate filter', [TALKING], 'SELECT min(name) FILTER (WHERE pg_temp.talk(name::text)) AS name FROM customers'],
+  ])('%s that tells what it is asked › hears our own rows and no others', async (_what, preparations, text) => {
+    const own = await tell(ours, preparations, text);
+    expect(own.code).toBeNull();
+    expect(own.rows).toEqual([{ name: OURS }]);
+    // It does tell: what follows would prove nothing otherwise.
+    expect(own.words).toContain(OURS);
+    expect(own.words).not.toContain(THEIRS);
+    const nobody = await tell(null, preparations, text);
+    expect([nobody.code, nobody.words]).toEqual([null, '']);
+  });
+
+  test.each([
+    ['a cast', 'SELECT name::text::int FROM customers'],
+    ['a cast in a condition', 'SELECT 1 FROM customers WHERE name::text::int = 1'],
+    ['a division in an index condition', `SELECT 1 FROM customers WHERE id = 1 / (CASE WHEN name = '${THEIRS}' THEN 0 ELSE 1 END)`],
+  ])(
+    '%s that fails on a value › no word of the other shop, and no failure where only the other shop has such a row',
+    async (_what, text) => {
+      const own = await tell(ours, [], text);
+      expect(own.words).not.toContain(THEIRS);
+      expect([null, '22P02']).toContain(own.code);
+      // Without a tenant there is no row to fail on.
+      expect((await tell(null, [], text)).code).toBeNull();
+    },
+  );
+
+  test('a function that calls itself leakproof › refused: only a superuser may say so', async () => {
+    const { code, words } = await tell(ours, [TALKING.replace('LANGUAGE', 'LEAKPROOF LANGUAGE')], 'SELECT 1');
+    expect([code, words.includes('leakproof')]).toEqual([INSUFFICIENT_PRIVILEGE, true]);
+  });
+
+  test.each([
+    ['its own name', OURS, 1],
+    ["the neighbour's name", THEIRS, 0],
+    ["the neighbour's plate", THEIRS.toUpperCase(), 0],
+    ['a text that every row contains', 'z', 1],
+  ])('the search for %s › only what is ours', async (_what, text, count) => {
+    await client.query('BEGIN');
+    try {
+      await client.query("SELECT set_config('app.tenant_id', $1, true)", [ours.id]);
+      // As if the application had forgotten whose rows it wants: the filter names the neighbour, the scope does not.
+      for (const asked of await admin<{ id: string }>('SELECT tenant_id AS id FROM customers WHERE name IN ($1, $2)', [OURS, THEIRS])) {
+        const { rows } = await client.query(customerSearchSql('relevance', 'all').text, [
+          asked.id,
+          text,
+          new Date(),
+          '',
+          text.toUpperCase(),
+          25,
+        ]);
+        expect(rows).toHaveLength(asked.id === ours.id ? count : 0);
+      }
+    } finally {
+      await client.query('ROLLBACK');
+    }
+  });
+}
+
+describe('direct', () => leakTests(async () => process.env['TEST_DIRECT_URL'] ?? ''));
+describeWith('pgbouncer', 'behind PgBouncer in transaction mode', () =>
+  leakTests(async () => (await startTestPooler(process.env['TEST_DIRECT_URL'] ?? '')).url),
+);
+
+describe('50,000 customers in one shop', () => {
+  const TENANT = '00000000-0000-4000-8000-00000000c0de';
+  /** As large, so that a whole table is twice what is ours. */
+  const NEIGHBOUR = '00000000-0000-4000-8000-00000000c0df';
+  const CUSTOMERS = 50_000;
+  let client: pg.Client;
+
+  beforeAll(async () => {
+    const database = await createDatabase();
+    const owner = new pg.Client({ connectionString: database.adminUrl });
+    await owner.connect();
+    for (const [tenant, slug] of [
+      [TENANT, 'large-shop'],
+      [NEIGHBOUR, 'neighbour'],
+    ]) {
+      await owner.query(`INSERT INTO tenants (id, slug, name) VALUES ($1, $2, 'Large')`, [tenant, slug]);
+      await owner.query(
+        `INSERT INTO customers (tenant_id, name, email, phone, address, notes)
+          SELECT $1, 'Customer ' || md5(n::text), 'c' || n || '@large.example', '+1 555 ' || lpad(n::text, 7, '0'), n || ' Long Street, Springfield', md5(n::text)
+          FROM generate_series(1, ${CUSTOMERS}) n`,
+        [tenant],
+      );
+    }
+    await owner.query(
+      `INSERT INTO vehicles (tenant_id, customer_id, make, model, license_plate)
+        SELECT tenant_id, id, 'Make', 'Model', 'P' || lpad(upper(to_hex(id)), 7, '0') FROM customers WHERE id % 2 = 0`,
+    );
+    for (const table of ['customers', 'vehicles', 'appointments']) await owner.query(`VACUUM (ANALYZE) ${table}`);
+    await owner.end();
+    client = new pg.Client({ connectionString: database.url });
+    closeLater(() => client.end());
+    await client.connect();
+  });
+
+  interface Node {
+    'Node Type': string;
+    'Index Name'?: string;
+    'Relation Name'?: string;
+    'Heap Fetches'?: number;
+    'Shared Hit Blocks'?: number;
+    'Shared Read Blocks'?: number;
+    'Actual Loops': number;
+    Plans?: Node[];
+  }
+  const nodesOf = (node: Node): Node[] => [node, ...(node.Plans ?? []).flatMap(nodesOf)];
+
+  async function explain(text: string, digits = ''): Promise<{ root: Node; nodes: Node[] }> {
+    await client.query('BEGIN');
+    try {
+      await client.query("SELECT set_config('app.tenant_id', $1, true), set_config('jit', 'off', true)", [TENANT]);
+      const { rows } = await client.query<{ 'QUERY PLAN': { Plan: Node }[] }>(
+        `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ${customerSearchSql('relevance', 'all').text}`,
+        [TENANT, text, new Date(), digits, text.toUpperCase(), 25],
+      );
+      const root = rows[0]?.['QUERY PLAN'][0]?.Plan;
+      if (!root) throw new Error('No plan');
+      return { root, nodes: nodesOf(root).filter((node) => node['Actual Loops'] > 0) };
+    } finally {
+      await client.query('ROLLBACK');
+    }
+  }
+
+  test.each([
+    ['a name', 'cfcd208495d5', ''],
+    ['a plate', 'P000001', ''],
+    ['a phone', '0004711', '0004711'],
+    ['nothing that exists', 'no such thing', ''],
+  ])('search for %s › two narrow indexes are read from end to end, tables only for what was found', async (_what, text, digits) => {
+    const { root, nodes } = await explain(text, digits);
+    const whole = nodes.filter(({ 'Node Type': type }) => type === 'Index Only Scan' || type === 'Seq Scan');
+    expect(whole.map((node) => [node['Node Type'], node['Index Name'], node['Heap Fetches']]).sort()).toEqual(
+      expect.arrayContaining([
+        ['Index Only Scan', 'customers_search_idx', 0],
+        ['Index Only Scan', 'vehicles_search_idx', 0],
+      ]),
+    );
+    expect(nodes.filter(({ 'Node Type': type }) => type === 'Seq Scan')).toEqual([]);
+    // 8 KB each; the tables alone have more than 1,500.
+    expect((root['Shared Hit Blocks'] ?? 0) + (root['Shared Read Blocks'] ?? 0)).toBeLessThan(1_600);
+  });
+});
