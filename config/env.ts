@@ -247,6 +247,8 @@ export const environmentSchema = z.object({
     .optional()
     .describe('What happens when one request sends the same read again and again; default count in production, warn in development'),
   N_PLUS_ONE_REPEATS: count(5, 2).describe('Equal reads of one request from which on they are reported'),
+  RETENTION_AUDIT_DAYS: count(730, 90).describe('Days that the audit trail and the histories of customers and vehicles are kept'),
+  RETENTION_USAGE_DAYS: count(400, 90).describe('Days that uses of message templates and ids of incoming texts are kept'),
   PERFORMANCE_MONITORING: flag(true).describe('Collect request and query metrics'),
   SENTRY_DSN: z.url().optional().describe('Sentry project; unset = off'),
   MAINTENANCE_MODE: flag(false).describe('Start in maintenance mode'),

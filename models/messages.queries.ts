@@ -168,12 +168,20 @@ export const SET_REMINDER_MESSAGE: Sql = {
   text: 'UPDATE notification_log SET message_id = $3::uuid, updated_at = $4::timestamptz WHERE tenant_id = $1 AND id = $2::uuid',
 };
 
+/** `$2` tenant, `$3` until: of what is sent and past, under the aliases `n` and `a`. */
+const OLD_NOTIFICATIONS = `FROM notification_log n JOIN appointments a ON a.tenant_id = $2 AND a.id = n.appointment_id
+    WHERE n.tenant_id = $2 AND n.created_at < $3::timestamptz AND a.start_ts < $3::timestamptz`;
+
 /** Values: rows at most, tenant, until. */
 export const PRUNE_NOTIFICATIONS: Sql = {
   name: 'notification_log_prune',
   text: `DELETE FROM notification_log WHERE tenant_id = $2 AND id IN (
-    SELECT n.id FROM notification_log n JOIN appointments a ON a.tenant_id = $2 AND a.id = n.appointment_id
-    WHERE n.tenant_id = $2 AND n.created_at < $3::timestamptz AND a.start_ts < $3::timestamptz LIMIT $1) RETURNING id`,
+    SELECT n.id ${OLD_NOTIFICATIONS} LIMIT $1 FOR UPDATE OF n SKIP LOCKED) RETURNING id`,
+};
+
+/** Values: tenant, until. */
+export const COUNT_OLD_NOTIFICATIONS: Sql = {
+  text: `SELECT count(*)::int AS rows ${OLD_NOTIFICATIONS.replaceAll('$2', '$1').replaceAll('$3', '$2')}`,
 };
 
 /** Values: tenant. From when to when the shop is not to disturb anybody, as HH:MM in its zone. */

@@ -82,18 +82,22 @@ export const REVOKE_ACTOR_SESSIONS = {
   text: `UPDATE sessions SET revoked_at = now() WHERE actor_type = $1 AND actor_id = $2 AND revoked_at IS NULL RETURNING sid::text`,
 };
 
-/** Deletes in batches, so that no statement holds many rows; refresh tokens go with their session. Returns one row for each deleted. */
+/** A session that nobody can use any more; one that was ended by hand is kept for a day. */
+export const ENDED_SESSION = `expires_at < now() OR revoked_at < now() - interval '1 day'`;
+export const EXPIRED = 'expires_at < now()';
+
+/** Deletes in batches, so that no statement holds many rows; what another run is deleting is left to it; refresh tokens go with their session. Returns one row for each deleted. */
 export const PRUNE_SESSIONS = {
   text: `DELETE FROM sessions WHERE sid IN (
-      SELECT sid FROM sessions WHERE expires_at < now() OR revoked_at < now() - interval '1 day' LIMIT $1) RETURNING 1 AS gone`,
+      SELECT sid FROM sessions WHERE ${ENDED_SESSION} LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING 1 AS gone`,
 };
 /** Rotated tokens are kept while the session lives: they are what betrays a reuse. */
 export const PRUNE_RESETS = {
   text: `DELETE FROM password_resets WHERE (actor_type, user_id, token_hash) IN (
-      SELECT actor_type, user_id, token_hash FROM password_resets WHERE expires_at < now() LIMIT $1) RETURNING 1 AS gone`,
+      SELECT actor_type, user_id, token_hash FROM password_resets WHERE ${EXPIRED} LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING 1 AS gone`,
 };
 /** Under row-level security: runs once for each tenant. */
 export const PRUNE_IDEMPOTENCY_KEYS = {
   text: `DELETE FROM idempotency_keys WHERE tenant_id = $2::uuid AND (actor, method, route, key) IN (
-      SELECT actor, method, route, key FROM idempotency_keys WHERE tenant_id = $2::uuid AND expires_at < now() LIMIT $1) RETURNING 1 AS gone`,
+      SELECT actor, method, route, key FROM idempotency_keys WHERE tenant_id = $2::uuid AND ${EXPIRED} LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING 1 AS gone`,
 };

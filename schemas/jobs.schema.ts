@@ -19,3 +19,4 @@ export const ClaimReminders = z.object(origin);
 export const SendReminder = z.object({ ...origin, appointmentId: z.int().positive(), startsAt: z.iso.datetime() });
 export const PruneSessions = z.object(origin);
 export const ProfileStatements = z.object(origin);
+export const ApplyRetention = z.object(origin);

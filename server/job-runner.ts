@@ -16,6 +16,7 @@ import { isFinal, type Job, runJob } from '../jobs/job';
 import { mailJobs } from '../jobs/mail.jobs';
 import { messagesJobs } from '../jobs/messages.jobs';
 import { remindersJobs } from '../jobs/reminders.jobs';
+import { retentionJobs } from '../jobs/retention.jobs';
 import { sessionsJobs } from '../jobs/sessions.jobs';
 import { statementsJobs } from '../jobs/statements.jobs';
 import { closeDatabase, openDatabase } from '../lib/db';
@@ -32,7 +33,7 @@ import { watchQueue } from './cluster/queue-watch';
 import { startWatchdog } from './cluster/watchdog';
 import { rememberSlowQueries } from './ops/slow-queries';
 
-export const JOBS: readonly Job[] = [...mailJobs, ...messagesJobs, ...remindersJobs, ...sessionsJobs, ...statementsJobs];
+export const JOBS: readonly Job[] = [...mailJobs, ...messagesJobs, ...remindersJobs, ...retentionJobs, ...sessionsJobs, ...statementsJobs];
 
 const QUEUE_CONNECTIONS = 1;
 const SCHEDULED_ATTEMPTS = 3;

@@ -16,6 +16,7 @@ import { FIRST_TEMPLATES } from '../models/first-templates';
 import type { TemplateRow } from '../models/message-templates.queries';
 import {
   CLAIM_REMINDERS,
+  COUNT_OLD_NOTIFICATIONS,
   DROP_REMINDER,
   LOCK_REMINDER,
   PRUNE_NOTIFICATIONS,
@@ -113,8 +114,13 @@ function variablesOf({ customerName, vehicle, service }: ReminderFacts, startsAt
   };
 }
 
+const keptUntil = (): Date => new Date(clock.now().getTime() - KEPT_DAYS * 24 * HOUR_MS);
+
 /** Removes the log of automatic messages after its time. @returns how many were removed, at most `batch` */
-export async function pruneNotifications(batch: number): Promise<object[]> {
-  const until = new Date(clock.now().getTime() - KEPT_DAYS * 24 * HOUR_MS);
-  return query(PRUNE_NOTIFICATIONS, [batch, tenant().id, until]);
+export const pruneNotifications = (batch: number): Promise<object[]> => query(PRUNE_NOTIFICATIONS, [batch, tenant().id, keptUntil()]);
+
+/** How many there are to remove. */
+export async function countOldNotifications(): Promise<number> {
+  const [counted] = await query<{ rows: number }>(COUNT_OLD_NOTIFICATIONS, [tenant().id, keptUntil()]);
+  return counted?.rows ?? 0;
 }

@@ -17,6 +17,7 @@ export const COMMANDS = {
   'tenant:update': { required: ['tenant', 'sms-number'] },
   'tenant:list': { required: [] },
   'session:revoke': { required: ['user'] },
+  'retention:run': { required: [], flags: ['dry-run'] },
 } as const satisfies Record<string, Command>;
 
 export type CommandName = keyof typeof COMMANDS;
@@ -42,6 +43,7 @@ export const USAGE = [
   '',
   '  --user takes a user name, an e-mail or an id; --tenant a slug or an id (default: the default tenant)',
   '  --sms-number is like +15550100000 and of no other shop; none: texts come from the number of the service',
+  '  --dry-run counts what would be removed, and removes nothing',
   '  --role is Owner, Advisor, Accountant or Technician; the password is read from standard input',
 ].join('\n');
 

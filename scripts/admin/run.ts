@@ -8,6 +8,7 @@ import { closeRedis } from '../../lib/redis';
 import { connectRevocationRelay } from '../../lib/revocation-relay';
 import { StaffRole } from '../../schemas/auth.schema';
 import { EXIT, exitCodeOf } from '../../server/cluster/exit-codes';
+import { unsafeApplyRetention } from '../../services/history-retention.service';
 import { unsafeRevokeActorSessions } from '../../services/sessions.service';
 import { setSmsNumber } from '../../services/sms-number.service';
 import { setMembership, unsafeCreateStaff, unsafeFindStaffId, unsafeListStaff, unsafeSetStaffPassword } from '../../services/staff.service';
@@ -78,6 +79,13 @@ const commands: Record<CommandName, (args: Arguments) => Promise<void>> = {
   'session:revoke': async ({ values }) => {
     const ended = await unsafeRevokeActorSessions('staff', await unsafeFindStaffId(values['user'] as string));
     say(`${ended} sessions of ${values['user']} ended`);
+  },
+  'retention:run': async ({ flags }) => {
+    const dryRun = flags.has('dry-run');
+    for (const { table, rows, before } of await unsafeApplyRetention({ dryRun }))
+      say(
+        `${table}  ${rows} rows ${dryRun ? 'to remove' : 'removed'}, ${before ? `from before ${before.toISOString().slice(0, 10)}` : 'expired'}`,
+      );
   },
 };
 

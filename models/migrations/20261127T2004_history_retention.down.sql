@@ -1,0 +1,1 @@
+DROP FUNCTION remove_old_history(text, timestamptz, integer);
