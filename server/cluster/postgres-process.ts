@@ -37,7 +37,7 @@ export interface PostgresProcess {
   /** The folder that holds data and log, writable for the user that runs the server. */
   readonly serverDir: string;
   /** Runs a program to its end and gives its standard output. @throws ProgramFailed */
-  run(program: 'initdb' | 'pg_ctl' | 'postgres', args: readonly string[], input?: string): Promise<string>;
+  run(program: 'initdb' | 'pg_ctl' | 'postgres' | 'pg_basebackup', args: readonly string[], input?: string): Promise<string>;
   /** Makes a file that we wrote readable for the user that runs the server. */
   give(path: string): void;
 }

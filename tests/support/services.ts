@@ -4,7 +4,7 @@
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -27,12 +27,22 @@ const PROGRAMS = {
   'systemd-notify': ['systemd-notify'],
   'systemd-analyze': ['systemd-analyze'],
   python3: ['python3'],
+  pg_basebackup: ['pg_basebackup'],
 } as const;
 
 export type Service = keyof typeof PROGRAMS;
 
 /** The program's path, or `undefined` when it is not installed. */
-export const findProgram = (service: Service): string | undefined => findExecutable(PROGRAMS[service]);
+export const findProgram = (service: Service): string | undefined =>
+  findExecutable(PROGRAMS[service], service === 'pg_basebackup' ? postgresFolders() : []);
+
+/** Folders of installed PostgreSQL programs, the newest first: Debian puts a wrapper on PATH, and what it wraps beside the server of the same version. */
+function postgresFolders(): string[] {
+  const given = process.env['TEST_POSTGRES_BIN'];
+  const root = '/usr/lib/postgresql';
+  const versions = existsSync(root) ? readdirSync(root).sort((a, b) => Number(b) - Number(a)) : [];
+  return [...(given ? [given] : []), ...versions.map((version) => join(root, version, 'bin'))];
+}
 
 export function isAvailable(service: Service): boolean {
   return findProgram(service) !== undefined || (service === 'redis' && Boolean(process.env['TEST_REDIS_URL']));
