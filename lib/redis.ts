@@ -1,31 +1,111 @@
 /**
  * The connection to Redis, when `REDIS_URL` is set. Everything kept there can be lost: a command that cannot be sent now
- * fails at once instead of waiting, and callers have another way. The client reconnects by itself for as long as it lives.
+ * fails at once instead of waiting, and callers have another way. The client reconnects by itself for as long as it lives; a
+ * server that is connected but silent is left alone by a circuit breaker until it answers a ping.
  */
 import { Redis } from 'ioredis';
 import { config } from '../config';
+import { CircuitBreaker } from './circuit-breaker';
 import { log } from './log';
 
 const CONNECT_TIMEOUT_MS = 2_000;
 /** A limit or a cache entry is not worth waiting longer for. */
 const COMMAND_TIMEOUT_MS = 250;
 const RECONNECT_MAX_MS = 2_000;
+const BREAKER = { threshold: 3, firstPauseMs: 100, longestPauseMs: 1_000 };
+/** After as many silent pings the connection itself is given up: the other end may be gone without a word. */
+const LAST_PING = 10;
 
 let client: Redis | undefined;
+let silentPings = 0;
+const recoveries = new Set<() => void>();
 
-/** The shared client, connected on first use; null without `REDIS_URL`. */
+const breaker = new CircuitBreaker({
+  ...BREAKER,
+  probe: async () => {
+    const connection = client;
+    if (connection?.status !== 'ready') throw new RedisAway();
+    try {
+      await inTime(connection.ping());
+      silentPings = 0;
+    } catch (error) {
+      silentPings += 1;
+      if (silentPings % LAST_PING === 0) connection.disconnect(true);
+      throw error;
+    }
+  },
+  onChange: (open) => {
+    if (open) log.warn('redis does not answer; it is left alone until it does');
+    else recovered();
+  },
+});
+
+/** Redis cannot be asked now. */
+export class RedisAway extends Error {
+  constructor() {
+    super('Redis is away');
+  }
+}
+
+/** The shared client, connected on first use; null without `REDIS_URL`. Commands go through {@link askRedis}. */
 export function redis(): Redis | null {
   if (!config.REDIS_URL) return null;
   client ??= connect(config.REDIS_URL);
   return client;
 }
 
-/** True while commands can be sent. */
-export const redisReady = (): boolean => client?.status === 'ready';
+/** True while commands can be sent, and are answered. */
+export const redisReady = (): boolean => client?.status === 'ready' && !breaker.open;
+
+/** Sends a command, unless Redis is known to be away. @throws RedisAway at once; what the client throws, after 250 ms at most */
+export async function askRedis<T>(command: (connection: Redis) => Promise<T>): Promise<T> {
+  const connection = redis();
+  if (connection?.status !== 'ready' || breaker.open) throw new RedisAway();
+  try {
+    const answer = await inTime(command(connection));
+    breaker.succeeded();
+    return answer;
+  } catch (error) {
+    breaker.failed();
+    throw error;
+  }
+}
+
+/**
+ * The answer, unless it takes longer than {@link COMMAND_TIMEOUT_MS}. When this process itself was busy for so long, the answer may be lying in the
+ * socket: it is read before the verdict, so that a blocked loop is not taken for a silent server.
+ */
+function inTime<T>(answer: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const late = () => reject(new Error(`No answer from Redis within ${COMMAND_TIMEOUT_MS} ms`));
+    const timer = setTimeout(() => setImmediate(() => setImmediate(late)), COMMAND_TIMEOUT_MS);
+    answer.then(
+      (value) => {
+        clearTimeout(timer);
+        resolve(value);
+      },
+      (error: unknown) => {
+        clearTimeout(timer);
+        reject(error);
+      },
+    );
+  });
+}
+
+/** Calls `act` each time Redis can be asked again. Returns the function that ends it. */
+export function onRedisRecovery(act: () => void): () => void {
+  recoveries.add(act);
+  return () => recoveries.delete(act);
+}
+
+function recovered(): void {
+  log.info('redis available again');
+  for (const act of recoveries) act();
+}
 
 /** A connection of its own for a subscriber, which can send nothing else. The caller closes it. */
 export function redisSubscriber(): Redis | null {
-  return redis()?.duplicate({ enableOfflineQueue: true, commandTimeout: undefined as never }) ?? null;
+  return redis()?.duplicate({ enableOfflineQueue: true }) ?? null;
 }
 
 export async function closeRedis(): Promise<void> {
@@ -40,7 +120,6 @@ export async function closeRedis(): Promise<void> {
 function connect(url: string): Redis {
   const connection = new Redis(url, {
     connectTimeout: CONNECT_TIMEOUT_MS,
-    commandTimeout: COMMAND_TIMEOUT_MS,
     maxRetriesPerRequest: 0,
     enableOfflineQueue: false,
     retryStrategy: (attempt) => Math.min(attempt * 100, RECONNECT_MAX_MS),
@@ -50,8 +129,12 @@ function connect(url: string): Redis {
     if (!down) log.warn('redis unavailable', { error });
     down = true;
   });
+  connection.on('close', () => {
+    down = true;
+  });
   connection.on('ready', () => {
-    if (down) log.info('redis available again');
+    if (breaker.open) breaker.reset();
+    else if (down) recovered();
     down = false;
   });
   return connection;

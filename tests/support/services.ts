@@ -69,27 +69,54 @@ export interface Redis {
   stop(): Promise<void>;
 }
 
+/** A Redis that the test started itself, so that it may hurt it. */
+export interface OwnRedis extends Redis {
+  /** At once, as a machine that dies. */
+  kill(): Promise<void>;
+  /** Again on the same port; it remembers nothing. */
+  restart(): Promise<void>;
+  /** Connections stay open and nothing is answered, until `resume`. */
+  pause(): void;
+  resume(): void;
+}
+
 /** A Redis of its own on a free port, without persistence, or the one in REDIS_URL. Stopped with the test file. */
 export async function startRedis(): Promise<Redis> {
   const given = process.env['TEST_REDIS_URL'];
-  const program = findProgram('redis');
-  if (given && !program) return { url: given, port: Number(new URL(given).port || 6379), stop: () => Promise.resolve() };
-  if (!program) throw new Error('redis-server is not installed');
-  const port = await freePort();
-  const stop = spawnUntilEnd(program, ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no']);
-  closeLater(stop);
-  await waitForPort(port);
-  return { url: `redis://127.0.0.1:${port}`, port, stop };
+  if (given && !findProgram('redis')) return { url: given, port: Number(new URL(given).port || 6379), stop: () => Promise.resolve() };
+  return startOwnRedis();
 }
 
-/** Spawns a program; the result ends it and waits for it. */
-function spawnUntilEnd(program: string, args: string[]): () => Promise<void> {
-  const child = spawn(program, args, { stdio: 'ignore' });
-  return async () => {
+/** A Redis of its own on a free port, without persistence. Stopped with the test file. */
+export async function startOwnRedis(): Promise<OwnRedis> {
+  const program = findProgram('redis');
+  if (!program) throw new Error('redis-server is not installed');
+  const port = await freePort();
+  const start = async () => {
+    const child = spawn(program, ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'], { stdio: 'ignore' });
+    await waitForPort(port);
+    return child;
+  };
+  let child = await start();
+  const end = async (signal: NodeJS.Signals) => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     const gone = once(child, 'exit');
-    child.kill('SIGTERM');
+    child.kill('SIGCONT');
+    child.kill(signal);
     await gone;
+  };
+  closeLater(() => end('SIGKILL'));
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    port,
+    stop: () => end('SIGTERM'),
+    kill: () => end('SIGKILL'),
+    restart: async () => {
+      await end('SIGKILL');
+      child = await start();
+    },
+    pause: () => child.kill('SIGSTOP'),
+    resume: () => child.kill('SIGCONT'),
   };
 }
 
