@@ -19,6 +19,22 @@ const seconds = (fallback: number, min = 0) => decimal(min).default(fallback).me
 const count = (fallback: number, min = 0) => whole(min).default(fallback).meta({ kind: 'whole number' });
 const flag = (fallback: boolean) => z.stringbool().default(fallback).meta({ kind: 'true/false' });
 const port = (fallback: number) => whole(0, 65_535).default(fallback).meta({ kind: 'port' });
+/** The limits by name, each with its RATE_LIMIT_ variable. */
+export const LIMITERS = [
+  'login',
+  'loginIp',
+  'register',
+  'reset',
+  'export',
+  'session',
+  'anonymous',
+  'move',
+  'booking',
+  'bookingDay',
+  'invoiceMail',
+  'telemetry',
+] as const;
+
 const list = () =>
   z
     .string()
@@ -192,6 +208,9 @@ export const environmentSchema = z.object({
     .regex(/^rediss?:\/\//, 'must start with redis:// or rediss://')
     .optional()
     .describe('Redis for limits, cache and revocation'),
+  CACHE_MAX_MB: count(32).describe(
+    'Memory for cached replies in each worker, and once more in the primary, where there is no Redis; 0 = no reply is cached, with Redis neither',
+  ),
 
   JWT_SECRET: z.string().optional().describe('Key of access tokens, at least 32 bytes; required in production'),
   JWT_SECRET_PREVIOUS: z.string().optional().describe('Former key, still accepted for verification'),
@@ -265,6 +284,12 @@ export const environmentSchema = z.object({
   RATE_LIMIT_BOOKING_DAY: rate('20/86400').describe('Anonymous bookings per address over a day'),
   RATE_LIMIT_INVOICE_MAIL: rate('10/3600').describe('Mails of one invoice'),
   RATE_LIMIT_TELEMETRY: rate('30/60').describe('Telemetry posts per address'),
+  RATE_LIMIT_FAIL_CLOSED: list()
+    .prefault('')
+    .pipe(z.array(z.enum(LIMITERS, `names one of ${LIMITERS.join(', ')}`)))
+    .describe(
+      `Comma-separated limits that refuse with 503 when nobody can count, instead of letting pass: ${LIMITERS.join(', ')}. Without Redis the primary still counts`,
+    ),
 });
 
 export type Variable = keyof typeof environmentSchema.shape;

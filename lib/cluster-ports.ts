@@ -3,8 +3,10 @@
  * a process that serves alone (tests, a foreign process manager) installs local ones. Nothing here knows about processes.
  */
 import type { Config } from '../config';
+import type { StoredReply } from './cache/versioned-replies';
+import { SlidingWindows } from './sliding-window';
 
-/** The state of one fixed window after a `take`. `resetMs` is the time left until the window ends. */
+/** The state of a sliding window after a `take`. `resetMs` is the time left until something that counts now is forgotten. */
 export interface LimitResult {
   readonly allowed: boolean;
   readonly used: number;
@@ -18,7 +20,7 @@ export interface LimitResult {
  */
 export interface LimitBackend {
   take(key: string, limit: number, windowMs: number, cost?: number): Promise<LimitResult>;
-  reset(key: string): Promise<void>;
+  reset(key: string, windowMs: number): Promise<void>;
 }
 
 /**
@@ -30,6 +32,29 @@ export interface ClusterBus {
   publish(topic: string, payload: unknown): Promise<void>;
   /** Returns the function that ends the subscription. Several handlers may listen to one topic. */
   subscribe(topic: string, handler: (payload: unknown) => void | Promise<void>): () => void;
+}
+
+/** What a process asks of its neighbours when its own memory lacks a reply. */
+export interface ReplyQuestion {
+  readonly key: string;
+  readonly tags: readonly string[];
+  /** A reply older than this, in milliseconds, is to be computed anew. */
+  readonly freshMs: number;
+  /** While somebody else computes it: true waits for the result, false is told so. */
+  readonly wait: boolean;
+}
+
+/** `lead`: nobody has it, compute it and {@link ReplyExchange.settle} it. `busy`: somebody else does, or nobody can say. */
+export type ReplyClaim =
+  | { readonly kind: 'reply'; readonly reply: StoredReply }
+  | { readonly kind: 'lead'; readonly flight: number }
+  | { readonly kind: 'busy' };
+
+/** Replies of the other processes of this instance, so that each is computed once. Rejects when nobody answers in time. */
+export interface ReplyExchange {
+  claim(question: ReplyQuestion): Promise<ReplyClaim>;
+  /** The end of a flight: its reply for those who wait, or null when there is none. */
+  settle(flight: number, reply: StoredReply | null): void;
 }
 
 /** One topic of the bus, for a module that needs no other. */
@@ -89,29 +114,18 @@ export const factsAlone = (draining: boolean, maintenance: Maintenance | null = 
 
 /** Counts in this process alone: right for a single process, wrong for several. */
 export function localLimitBackend(now: () => number = Date.now): LimitBackend {
-  const windows = new Map<string, { used: number; endsAt: number }>();
-  let nextSweep = 0;
-  const sweep = (at: number) => {
-    if (at < nextSweep) return;
-    nextSweep = at + 60_000;
-    for (const [key, window] of windows) if (window.endsAt <= at) windows.delete(key);
-  };
+  const windows = new SlidingWindows({ now });
   return {
-    async take(key, limit, windowMs, cost = 1) {
-      const at = now();
-      sweep(at);
-      const open = windows.get(key);
-      const window = open && open.endsAt > at ? open : { used: 0, endsAt: at + windowMs };
-      windows.set(key, window);
-      const allowed = window.used + cost <= limit;
-      if (allowed) window.used += cost;
-      return { allowed, used: window.used, remaining: Math.max(0, limit - window.used), resetMs: window.endsAt - at };
-    },
-    async reset(key) {
-      windows.delete(key);
-    },
+    take: async (key, limit, windowMs, cost = 1) => windows.take(key, limit, windowMs, { cost }),
+    reset: async (key) => windows.reset(key),
   };
 }
+
+/** An exchange with no neighbours: whoever asks has to compute. */
+export const localExchange = (): ReplyExchange => ({
+  claim: async () => ({ kind: 'lead', flight: 0 }),
+  settle: () => undefined,
+});
 
 /** A bus with no neighbours: publishing reaches nobody and is done at once. */
 export function localBus(): ClusterBus {

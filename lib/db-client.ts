@@ -43,6 +43,14 @@ export function observeStatements(listener: Listener): () => void {
   return () => listeners.delete(listener);
 }
 
+/** Told of each statement as it is sent, in its sender's context. What it returns is called when the statement has succeeded. */
+export type WriteWatch = (text: string) => (() => void) | undefined;
+let writeWatch: WriteWatch = () => undefined;
+
+export function watchWrites(watch: WriteWatch): void {
+  writeWatch = watch;
+}
+
 let lastSuccess = Number.NEGATIVE_INFINITY;
 /** `performance.now()` of the last statement that the primary answered without a connection error. */
 export const lastAnswerAt = (): number => lastSuccess;
@@ -146,7 +154,9 @@ export class InstrumentedClient extends pg.Client {
     const text = typeof query === 'string' ? query : (query.text ?? '');
     if (CONTROL.test(text)) return original.apply(this, args);
     const answered = observed({ text, values: Array.isArray(values) ? values : valuesOf(query), target: this.target });
+    const written = writeWatch(text);
     const done = (error: unknown): void => {
+      if (!error) written?.();
       this.#nameLostConnection(error);
       answered(error);
     };

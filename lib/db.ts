@@ -7,8 +7,10 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type pg from 'pg';
 import { Sequelize, type Transaction } from 'sequelize';
 import { config } from '../config';
-import { tenant } from './context';
-import { lastAnswerAt } from './db-client';
+import { announceWrites } from './cache/replies';
+import { type Tag, tagOf, writtenTables } from './cache/tables';
+import { currentContext, tenant } from './context';
+import { lastAnswerAt, watchWrites } from './db-client';
 import { isRetryable } from './db-errors';
 import { DatabaseInstance, type ServerInfo, type Sql } from './db-instance';
 import type { PoolStatus } from './db-pool';
@@ -122,7 +124,14 @@ export function unsafeQuery<Row extends object>({ values = [], ...sql }: Sql & {
 
 async function run<Row extends object>(sql: Sql, values: readonly unknown[], tenantId: string): Promise<Row[]> {
   const open = unitsOfWork.getStore();
-  if (!open) return primary.read<Row>(sql, values, tenantId);
+  if (!open) {
+    try {
+      return await primary.read<Row>(sql, values, tenantId);
+    } finally {
+      // A single statement is a transaction of its own; one that failed may have been committed all the same.
+      await announceWrites(tagsOf(sql.text, tenantId));
+    }
+  }
   const { connection, finished } = open.transaction as unknown as { connection: pg.Client; finished?: string };
   if (finished) throw new Error('The transaction is over: a statement in it was not awaited');
   const name = config.DB_PREPARED && sql.name ? { name: sql.name } : {};
@@ -135,8 +144,27 @@ async function run<Row extends object>(sql: Sql, values: readonly unknown[], ten
 interface UnitOfWork {
   transaction: Transaction;
   afterCommit: (() => void | Promise<void>)[];
+  /** What it has written, of all that replies are cached of. */
+  writes: Set<Tag>;
 }
 const unitsOfWork = new AsyncLocalStorage<UnitOfWork>();
+
+const NO_TAGS: ReadonlySet<Tag> = new Set();
+
+/** Rows that belong to no tenant in scope are in no cached reply. */
+function tagsOf(text: string, tenantId: string): ReadonlySet<Tag> {
+  const tables = tenantId === '' ? [] : writtenTables(text);
+  return tables.length === 0 ? NO_TAGS : new Set(tables.map((table) => tagOf(tenantId, table)));
+}
+
+watchWrites((text) => {
+  const tags = tagsOf(text, currentContext()?.tenant?.id ?? '');
+  if (tags.size === 0) return undefined;
+  const open = unitsOfWork.getStore();
+  if (!open) return () => void announceWrites(tags);
+  for (const tag of tags) open.writes.add(tag);
+  return undefined;
+});
 
 // Sequelize asks its "CLS namespace" for the ambient transaction, so models inside inTransaction join it by themselves.
 Sequelize.useCLS({
@@ -165,7 +193,7 @@ export async function inTransaction<T>(work: () => Promise<T>): Promise<T> {
 
 async function runUnit<T>(work: () => Promise<T>): Promise<T> {
   const transaction = await sequelize.transaction();
-  const unit: UnitOfWork = { transaction, afterCommit: [] };
+  const unit: UnitOfWork = { transaction, afterCommit: [], writes: new Set() };
   let result: T;
   try {
     result = await unitsOfWork.run(unit, work);
@@ -173,7 +201,12 @@ async function runUnit<T>(work: () => Promise<T>): Promise<T> {
     await transaction.rollback().catch((failure: unknown) => log.warn('rollback failed', { error: failure }));
     throw error;
   }
-  await transaction.commit();
+  try {
+    await transaction.commit();
+  } finally {
+    // Also when COMMIT failed: a connection lost on the way back does not say what became of it.
+    await announceWrites(unit.writes);
+  }
   for (const act of unit.afterCommit) await act();
   return result;
 }

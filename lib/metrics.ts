@@ -121,6 +121,52 @@ export const metrics = {
     labelNames: ['outcome'],
     registers,
   }),
+  cacheRequests: new Counter({
+    name: 'autoshop_cache_requests_total',
+    help: 'Questions that the reply cache may answer, by endpoint',
+    labelNames: ['namespace', 'result'],
+    registers,
+  }),
+  cacheErrors: new Counter({ name: 'autoshop_cache_errors_total', help: 'Failures of the store behind the reply cache', registers }),
+  cacheSets: new Counter({ name: 'autoshop_cache_sets_total', help: 'Replies stored', registers }),
+  cacheInvalidations: new Counter({
+    name: 'autoshop_cache_invalidations_total',
+    help: 'Tags whose replies a write has made void',
+    registers,
+  }),
+  cacheEvictions: new Counter({
+    name: 'autoshop_cache_evictions_total',
+    help: 'Replies that a worker dropped from its own memory to make room',
+    registers,
+  }),
+  cacheFallbacks: new Counter({
+    name: 'autoshop_cache_fallbacks_total',
+    help: 'Replies computed because the cache could not be asked',
+    registers,
+  }),
+  cacheStampedesSaved: new Counter({
+    name: 'autoshop_cache_stampedes_saved_total',
+    help: 'Requests that waited for the computation of another one',
+    registers,
+  }),
+  cacheLookUpSeconds: new Histogram({
+    name: 'autoshop_cache_look_up_seconds',
+    help: 'Time to ask the cache for one reply',
+    buckets: [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1],
+    registers,
+  }),
+  rateAllowed: new Counter({
+    name: 'autoshop_rate_allowed_total',
+    help: 'Requests that a rate limit admitted, by where they were counted',
+    labelNames: ['counter'],
+    registers,
+  }),
+  rateFailedOpen: new Counter({
+    name: 'autoshop_rate_limit_failed_open_total',
+    help: 'Requests admitted because nobody could count them',
+    labelNames: ['limiter'],
+    registers,
+  }),
   rateLimited: new Counter({
     name: 'autoshop_rate_limited_total',
     help: 'Requests refused by a rate limit',

@@ -1,17 +1,22 @@
 /**
  * Rate limits: which there are, how they are keyed, and where they are counted. With Redis the count is shared by all
- * instances; without it, or while it is away, by the workers of this one (the backend a worker installs); alone, by this
- * process. A count that cannot be had never refuses a request: a limit protects the service, it must not take it down.
+ * instances; without it by the workers of this one (the backend a worker installs); alone, by this process. While Redis is away
+ * each instance counts for itself and admits its share. Where nobody can count at all, a limit lets pass: it protects the service,
+ * it must not take it down; unless it is named in RATE_LIMIT_FAIL_CLOSED, because being asked too often would be worse.
  */
 import { createHash } from 'node:crypto';
 import { ipKeyGenerator } from 'express-rate-limit';
-import { RedisStore } from 'rate-limit-redis';
 import { config } from '../config';
-import type { Rate } from '../config/env';
+import type { LIMITERS, Rate } from '../config/env';
 import { type LimitBackend, type LimitResult, localLimitBackend } from './cluster-ports';
+import { Unavailable } from './errors';
 import { log } from './log';
 import { metrics } from './metrics';
-import { redis, redisReady } from './redis';
+import { redisReady } from './redis';
+import { redisLimits } from './redis-limits';
+
+/** Where a use was counted: `share` is this instance's part while the common count cannot be had, `none` nowhere. */
+type Counter = 'redis' | 'primary' | 'share' | 'none';
 
 const rates = {
   /** Keyed by address and identifier; a successful log-in clears it. */
@@ -31,7 +36,7 @@ const rates = {
   /** Everything a session does; everything an address does without one. */
   session: config.RATE_LIMIT_SESSION,
   anonymous: config.RATE_LIMIT_ANON,
-} satisfies Record<string, Rate>;
+} satisfies Record<(typeof LIMITERS)[number], Rate>;
 
 export type LimiterName = keyof typeof rates;
 
@@ -73,30 +78,35 @@ export function overrideRate(limiter: LimiterName, rate: Rate): () => void {
 }
 
 /**
- * Counts one use of `limiter` by whom `parts` name. Never rejects: without a count the answer is yes.
- * `parts` must come in the limiter's order, for example address and identifier.
+ * Counts one use of `limiter` by whom `parts` name, in the limiter's order, for example address and identifier.
+ * @throws Unavailable when nobody can count it and the limiter is to fail closed
  */
 export async function take(limiter: LimiterName, ...parts: readonly string[]): Promise<LimitState> {
   const { limit, windowMs } = rates[limiter];
-  const result = (await counted((counter) => counter.take(keyOf(limiter, parts), limit, windowMs))) ?? {
-    allowed: true,
-    used: 0,
-    remaining: limit,
-    resetMs: windowMs,
-  };
-  if (!result.allowed) metrics.rateLimited.inc({ limiter });
-  return { ...result, limit };
+  const key = keyOf(limiter, parts);
+  const { counter, answer } = await counted((one, whose) => one.take(key, whose === 'share' ? shareOf(limit) : limit, windowMs));
+  if (answer === undefined) {
+    if (config.RATE_LIMIT_FAIL_CLOSED.includes(limiter)) throw new Unavailable('rate_limit');
+    metrics.rateFailedOpen.inc({ limiter });
+    return { allowed: true, used: 0, remaining: limit, resetMs: windowMs, limit };
+  }
+  if (answer.allowed) metrics.rateAllowed.inc({ counter });
+  else metrics.rateLimited.inc({ limiter });
+  return { ...answer, limit };
 }
 
-/** For services that refuse in their own way: true when the use was within the limit. */
+/** For services that refuse in their own way: true when the use was within the limit. @throws Unavailable as {@link take} */
 export async function tryTake(limiter: LimiterName, ...parts: readonly string[]): Promise<boolean> {
   return (await take(limiter, ...parts)).allowed;
 }
 
 /** Forgets what was counted, for example after a successful log-in. */
 export async function clearLimit(limiter: LimiterName, ...parts: readonly string[]): Promise<void> {
-  await counted((counter) => counter.reset(keyOf(limiter, parts)));
+  await counted((one) => one.reset(keyOf(limiter, parts), rates[limiter].windowMs));
 }
+
+/** All instances together must not admit more than the limit; each admits one at least. */
+const shareOf = (limit: number): number => Math.max(1, Math.floor(limit / config.INSTANCES));
 
 function keyOf(limiter: LimiterName, parts: readonly string[]): string {
   const [first = '', ...rest] = parts.join('|').toLowerCase().split('|');
@@ -104,72 +114,32 @@ function keyOf(limiter: LimiterName, parts: readonly string[]): string {
   return `${limiter}:${PERSONAL.has(limiter) ? createHash('sha256').update(subject).digest('base64url').slice(0, 22) : subject}`;
 }
 
-/** Asks Redis, else the backend; undefined when neither answers. The first failure of a series is logged. */
-async function counted<T>(ask: (counter: LimitBackend) => Promise<T>): Promise<T | undefined> {
-  const shared = sharedBackend();
-  if (shared) {
+/** Asks Redis, else the backend; no answer when neither has one. The first failure of a series is logged. */
+async function counted<T>(
+  ask: (backend: LimitBackend, counter: Counter) => Promise<T>,
+): Promise<{ counter: Counter; answer: T | undefined }> {
+  const isShared = config.REDIS_URL !== undefined;
+  if (isShared && redisReady()) {
     try {
-      const answer = await ask(shared);
-      return answer;
+      const answer = await ask(redisLimits, 'redis');
+      failing = false;
+      return { counter: 'redis', answer };
     } catch (error) {
       complain('redis', error);
     }
   }
+  const counter = isShared ? 'share' : 'primary';
   try {
-    const answer = await ask(backend);
-    if (!shared || redisReady()) failing = false;
-    return answer;
+    const answer = await ask(backend, counter);
+    if (!isShared) failing = false;
+    return { counter, answer };
   } catch (error) {
     complain('cluster', error);
-    return undefined;
+    return { counter: 'none', answer: undefined };
   }
 }
 
 function complain(where: string, error: unknown): void {
   if (!failing) log.warn('rate limits cannot be counted', { where, error });
   failing = true;
-}
-
-const stores = new Map<number, RedisStore>();
-
-/** Counters in Redis, one store for each length of window; null without Redis or while it is away. */
-function sharedBackend(): LimitBackend | null {
-  const client = redis();
-  return client && redisReady() ? redisBackend : null;
-}
-
-const redisBackend: LimitBackend = {
-  async take(key, limit, windowMs) {
-    const { totalHits, resetTime } = await storeFor(windowMs).increment(key);
-    return {
-      allowed: totalHits <= limit,
-      used: Math.min(totalHits, limit),
-      remaining: Math.max(0, limit - totalHits),
-      resetMs: resetTime ? Math.max(0, resetTime.getTime() - Date.now()) : windowMs,
-    };
-  },
-  async reset(key) {
-    for (const store of stores.values()) await store.resetKey(key);
-  },
-};
-
-function storeFor(windowMs: number): RedisStore {
-  let store = stores.get(windowMs);
-  if (!store) {
-    store = new RedisStore({
-      prefix: `autoshop:limit:${windowMs}:`,
-      sendCommand: async (command: string, ...args: string[]) => {
-        const client = redis();
-        if (!client) throw new Error('Redis is not configured');
-        return (await client.call(command, ...args)) as string | number;
-      },
-    });
-    store.init({ windowMs } as Parameters<RedisStore['init']>[0]).catch((error: unknown) => {
-      // Forgotten, so that the next use tries again.
-      stores.delete(windowMs);
-      complain('redis', error);
-    });
-    stores.set(windowMs, store);
-  }
-  return store;
 }

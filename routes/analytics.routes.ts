@@ -23,7 +23,11 @@ import {
 import { cacheEfficiency } from '../services/cache-efficiency.service';
 import { templateAnalytics } from '../services/template-analytics.service';
 import { badQuery } from './bad-query';
-import { type Endpoint, endpoint, JsonText, STAFF_READ } from './endpoint';
+import { type Endpoint, endpoint, JsonText, type ReplyCache, STAFF_READ } from './endpoint';
+
+/** Dashboard and analytics are of the shop, not of who asks. A minute old at most, where time itself changes the figures. */
+const kept = (...reads: ReplyCache['reads']): ReplyCache => ({ reads, freshSeconds: 60, sharedByRole: true });
+const NOT_KEPT = '"cache":{"hit":false}';
 
 const forbidden = { message: 'Insufficient permissions. Required role: Advisor' };
 const dashboard = { method: 'get', tag: 'Dashboard', allow: STAFF_READ, forbidden, mirror: 'all', queries: 1 } as const;
@@ -47,6 +51,8 @@ export const analyticsEndpoints: readonly Endpoint[] = [
     query: StatsQuery,
     invalid: badQuery,
     reply: [200, DashboardStats],
+    // Nothing in it changes by time alone but the day, which is in the key.
+    cache: { ...kept('appointments', 'appointment_services', 'invoices', 'payments'), staleSeconds: 240 },
     handle: async ({ query }) => presentDashboard(await dashboardStats(query)),
   }),
   endpoint({
@@ -55,6 +61,7 @@ export const analyticsEndpoints: readonly Endpoint[] = [
     id: 'listCarsOnPremises',
     summary: 'The cars that have arrived and not left, longest first',
     reply: [200, CarsOnPremises],
+    cache: { ...kept('appointments', 'vehicles', 'customers'), staleSeconds: 240 },
     handle: async () => new JsonText(`{"cars_on_premises":${await carsOnPremises()}}`),
   }),
   endpoint({
@@ -64,6 +71,7 @@ export const analyticsEndpoints: readonly Endpoint[] = [
     importance: 'background',
     summary: 'The dashboard over a range of days, with revenue, rates and top services',
     reply: [200, DashboardAnalytics],
+    cache: kept('appointments', 'appointment_services', 'customers', 'invoices', 'payments', 'service_operations'),
     queries: 2,
     handle: async ({ query }) => {
       const { period, stats, details } = await dashboardAnalytics(query);
@@ -86,6 +94,7 @@ export const analyticsEndpoints: readonly Endpoint[] = [
     importance: 'background',
     summary: 'What was invoiced and what was received',
     reply: [200, RevenueAnalytics],
+    cache: kept('invoices', 'payments'),
     handle: async ({ query }) => new JsonText(await revenueAnalytics(query)),
   }),
   endpoint({
@@ -95,6 +104,7 @@ export const analyticsEndpoints: readonly Endpoint[] = [
     importance: 'background',
     summary: 'Appointments by status, time, technician and weekday',
     reply: [200, AppointmentAnalytics],
+    cache: kept('appointments', 'technicians'),
     handle: async ({ query }) => new JsonText(await appointmentAnalytics(query)),
   }),
   endpoint({
@@ -104,6 +114,7 @@ export const analyticsEndpoints: readonly Endpoint[] = [
     importance: 'background',
     summary: 'Visitors, newcomers and the best customers',
     reply: [200, CustomerAnalytics],
+    cache: kept('appointments', 'customers'),
     handle: async ({ query }) => new JsonText(await customerAnalytics(query)),
   }),
   endpoint({
@@ -114,6 +125,14 @@ export const analyticsEndpoints: readonly Endpoint[] = [
     summary: 'How message templates are used, by time, channel, template and user',
     query: TemplateAnalyticsQuery,
     reply: [200, TemplateAnalytics],
+    cache: {
+      ...kept('appointments', 'message_templates', 'template_usage_events'),
+      isBypassed: ({ flush }: TemplateAnalyticsQuery) => flush === true,
+      asHit: (json) => {
+        const at = json.lastIndexOf(NOT_KEPT);
+        return `${json.slice(0, at)}"cache":{"hit":true}${json.slice(at + NOT_KEPT.length)}`;
+      },
+    },
     mirror: 'all',
     handle: async ({ query }) => new JsonText(await templateAnalytics(query)),
   }),

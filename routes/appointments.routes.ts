@@ -158,6 +158,11 @@ export const appointmentsEndpoints: readonly Endpoint[] = [
     reply: [200, Board],
     mirror: 'all',
     revalidate: true,
+    cache: {
+      reads: ['appointments', 'appointment_services', 'customers', 'service_operations', 'technicians', 'vehicles'],
+      freshSeconds: 60,
+      sharedByRole: true,
+    },
     queries: 1,
     handle: async ({ query }) => {
       const { json, etag } = await readBoard(query);

@@ -3,6 +3,7 @@
  * from the same list. Handlers return; they never hold a response, so no reply can leave before the commit.
  */
 import type { z } from 'zod';
+import type { CachedTable } from '../lib/cache/tables';
 import type { Role } from '../lib/context';
 import type { AppError } from '../lib/errors';
 
@@ -80,6 +81,25 @@ export class StreamReply {
   }
 }
 
+/**
+ * A reply that may be kept and given again. Its key is made of endpoint, parameters, query, tenant, the shop's day, role and actor;
+ * its handler must not write, and learns nothing else of the request.
+ */
+export interface ReplyCache {
+  /** Every table that the reply is made of: a committed write to one of them makes it void at once. */
+  reads: readonly CachedTable[];
+  /** Seconds after which it is computed anew even though nothing was written that the service knows of. */
+  freshSeconds: number;
+  /** Seconds after that in which it is still given while one request computes it anew. Default 0. */
+  staleSeconds?: number;
+  /** All actors of one role read the same. Customers never share, whatever this says. */
+  sharedByRole?: boolean;
+  /** For a caller that insists on having it computed. */
+  isBypassed?: (query: never) => boolean;
+  /** From the JSON of the data as computed to that of the data as given again, where it says which of the two it is. */
+  asHit?: (json: string) => string;
+}
+
 /** Buckets of `RATE_LIMIT_*`; the HTTP layer knows how each is keyed. */
 export type Limiter = 'login' | 'register' | 'reset' | 'export' | 'move' | 'booking' | 'telemetry';
 
@@ -135,6 +155,8 @@ export interface EndpointDefinition<
   csrf?: 'exempt';
   /** Answers ETag with `private, no-cache`; everything else is `no-store`. */
   revalidate?: boolean;
+  /** Replies are kept and given again; only for GET. */
+  cache?: ReplyCache;
   /** Largest body in bytes; default 1 MiB. */
   bodyLimit?: number;
   /** Takes JSON under the type `text/plain` too, for beacons, which cannot name their type. */

@@ -57,6 +57,7 @@ export const messageTemplatesEndpoints: readonly Endpoint[] = [
     query: ListMessageTemplates,
     invalid: refuseTemplate,
     reply: [200, MessageTemplateList],
+    cache: { reads: ['message_templates'], freshSeconds: 60, sharedByRole: true },
     queries: 2,
     handle: async ({ query }) => {
       const { templates, suggested, status } = await listTemplates(query);

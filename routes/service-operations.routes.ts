@@ -54,6 +54,7 @@ export const serviceOperationsEndpoints: readonly Endpoint[] = [
     reply: [200, ServiceOperationList],
     errors: [401, 403],
     revalidate: true,
+    cache: { reads: ['package_items', 'service_operations', 'tenant_settings'], freshSeconds: 60, staleSeconds: 240, sharedByRole: true },
     queries: 2,
     handle: async ({ query }) => {
       const { json, total, etag } = await listServiceOperations(query);
@@ -126,6 +127,7 @@ export const serviceOperationsEndpoints: readonly Endpoint[] = [
     query: ListServicePackages,
     reply: [200, ServicePackageList],
     revalidate: true,
+    cache: { reads: ['package_items', 'service_operations'], freshSeconds: 60, staleSeconds: 240, sharedByRole: true },
     queries: 1,
     handle: async ({ query }) => {
       const { json, etag } = await listServicePackages(query);

@@ -27,6 +27,7 @@ export const techniciansEndpoints: readonly Endpoint[] = [
     query: ListTechnicians,
     reply: [200, TechnicianList],
     mirror: 'all',
+    cache: { reads: ['technicians'], freshSeconds: 60, staleSeconds: 240, sharedByRole: true },
     queries: 1,
     handle: async ({ query }) => ({
       technicians: (await listTechnicians({ includeInactive: query.includeInactive ?? false })).map(presentTechnician),

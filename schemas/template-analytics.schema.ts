@@ -16,7 +16,7 @@ export const TemplateAnalyticsQuery = z.object({
     .regex(/^[\w, -]{0,200}$/)
     .optional()
     .meta({ description: 'Accepted for older clients; the reply always has all parts' }),
-  flush: QueryBoolean.optional().meta({ description: 'Accepted for older clients; nothing is cached' }),
+  flush: QueryBoolean.optional().meta({ description: 'Have it computed, not taken from the cache' }),
 });
 export type TemplateAnalyticsQuery = z.output<typeof TemplateAnalyticsQuery>;
 

@@ -32,6 +32,7 @@ import { keepReclaiming } from './cluster/queue-reclaim';
 import { watchQueue } from './cluster/queue-watch';
 import { startWatchdog } from './cluster/watchdog';
 import { rememberSlowQueries } from './ops/slow-queries';
+import { installReplyCache } from './reply-cache';
 
 export const JOBS: readonly Job[] = [...mailJobs, ...messagesJobs, ...remindersJobs, ...retentionJobs, ...sessionsJobs, ...statementsJobs];
 
@@ -155,6 +156,7 @@ export async function runJobProcess(link: PrimaryLink, jobs: readonly Job[] = JO
       name: `autoshop:${process.ppid}:jobs:${process.pid}`,
     });
     setRevocationBus(link.bus);
+    installReplyCache(link);
     const disconnect = connectRevocationRelay();
     const { stopped, close } = await startQueue(config.DATABASE_MIGRATION_URL ?? '', jobs);
     let leaving = false;

@@ -6,25 +6,22 @@
 import { config } from '../config';
 import { log } from '../lib/log';
 import { setOpsSource } from '../lib/ops-source';
-import { setLimitBackend } from '../lib/rate-limit';
 import { connectToPrimary } from './cluster/link';
 import { leaveAlone, runWorker } from './cluster/worker-runtime';
 import { createApp } from './http/app';
-import { CountedLimits, OpsAlone } from './ops/alone';
+import { OpsAlone } from './ops/alone';
 import { installClusterServices } from './worker';
 
 export async function serveAlone(): Promise<void> {
   const share = { poolMin: config.DB_POOL_MIN, poolMax: config.DB_POOL_MAX, slot: 1, requestLimit: 0 };
   const link = connectToPrimary({ standalone: true, share });
-  const limits = new CountedLimits(link.limits);
   const { maintenance } = link.facts();
-  const ops = new OpsAlone({ share: { min: share.poolMin, max: share.poolMax }, limits, maintenance });
+  const ops = new OpsAlone({ share: { min: share.poolMin, max: share.poolMax }, maintenance });
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void leaveAlone(link));
   await runWorker({
     createListener: () => createApp(),
     install: (connected, slot) => {
       installClusterServices(connected, slot);
-      setLimitBackend(limits);
       setOpsSource(ops.start());
     },
     link,

@@ -14,6 +14,7 @@ import { type AppOptions, createApp } from './http/app';
 import { setMaintenanceSource } from './http/middleware/maintenance';
 import { lifecycle } from './lifecycle';
 import { watchDatabaseServer } from './ops/database-figures';
+import { installReplyCache } from './reply-cache';
 
 /** One worker of an instance asks the database server how it is. */
 const ASKING_SLOT = 1;
@@ -22,6 +23,7 @@ export function installClusterServices(link: PrimaryLink, slot: number): void {
   setLimitBackend(link.limits);
   setRevocationBus(link.bus);
   if (slot === ASKING_SLOT) lifecycle.onShutdown('database figures', watchDatabaseServer());
+  installReplyCache(link);
   setMaintenanceSource(() => link.facts().maintenance);
   // Connected now, so that the first requests are counted there already.
   if (redis()) {

@@ -8,6 +8,7 @@ import { closeDatabase, openDatabase } from '../../lib/db';
 import { ValidationFailed } from '../../lib/errors';
 import { PROJECT_ROOT } from '../../lib/project-root';
 import { EXIT, exitCodeOf } from '../../server/cluster/exit-codes';
+import { joinReplyCache } from '../../server/reply-cache';
 import { importCatalog } from '../../services/catalog-import.service';
 import { unsafeFindTenant } from '../../services/tenants.service';
 
@@ -32,9 +33,11 @@ async function main(): Promise<number> {
     return fail(EXIT_NO_INPUT, `cannot read ${file}`);
   }
   await openDatabase({ poolMin: 0, poolMax: 1 });
+  const leaveReplyCache = await joinReplyCache();
   try {
     return await importInto(wanted, csv);
   } finally {
+    await leaveReplyCache();
     await closeDatabase();
   }
 }

@@ -1,89 +1,87 @@
 /**
- * Rate-limit counters of the whole instance, kept by the primary: fixed windows that begin with the first hit of a key.
- * Up to EXACT_LIMIT every hit is asked for, so the count is exact. Above, a worker takes a lease of a few tokens and spends
- * it alone until the window ends: never more than the limit is admitted, at most the unspent leases less.
+ * Rate-limit counters of the whole instance, kept by the primary: sliding windows ({@link SlidingWindows}). Up to EXACT_LIMIT
+ * every use is asked for, so the count is exact. Above, a worker leases a few tokens and spends them alone for a tenth of the
+ * window; they are booked at the end of that time, so no window ever holds more than the limit. What it did not spend it gives
+ * back when it asks next.
  */
 import type { LimitResult } from '../../lib/cluster-ports';
+import { SLICES, SlidingWindows } from '../../lib/sliding-window';
 
 export const EXACT_LIMIT = 100;
-const MAX_KEYS = 100_000;
 const SWEEP_MS = 10_000;
+/** A lease ends with this slice after the current one. */
+const LEASE_SLICES = SLICES / 10;
 
 /** Tokens fetched at once for a limit: 2 % of it, one at and below EXACT_LIMIT. */
 export const leaseSize = (limit: number): number => (limit <= EXACT_LIMIT ? 1 : Math.max(1, Math.floor(limit / 50)));
 
-interface Window {
-  used: number;
-  endsAt: number;
+/** Tokens of a lease that has ended. */
+export interface Unspent {
+  readonly slice: number;
+  readonly tokens: number;
+}
+
+export interface TakeQuestion {
+  readonly key: string;
+  readonly limit: number;
+  readonly windowMs: number;
+  readonly cost: number;
+  readonly want: number;
+  readonly unspent: Unspent | null;
 }
 
 export interface Take extends LimitResult {
   /** Tokens granted: `cost` up to the lease asked for, or 0 when refused. */
-  granted: number;
+  readonly granted: number;
+  /** Where they were booked. */
+  readonly slice: number;
+  /** For how long they may be spent. */
+  readonly leaseMs: number;
 }
 
 export class LimitCounters {
-  readonly #windows = new Map<string, Window>();
+  readonly #windows: SlidingWindows;
   readonly #now: () => number;
-  #sweptAt = 0;
-  #allowed = 0;
-  #limited = 0;
 
   constructor(now: () => number = Date.now) {
     this.#now = now;
+    this.#windows = new SlidingWindows({ now });
   }
 
-  get totals(): { allowed: number; limited: number; keys: number } {
-    return { allowed: this.#allowed, limited: this.#limited, keys: this.#windows.size };
+  get keys(): number {
+    return this.#windows.size;
   }
 
   /** At least `cost` tokens, at most `want`; all of `cost` or nothing. A refusal consumes nothing. */
-  take(key: string, limit: number, windowMs: number, cost = 1, want = cost): Take {
-    const now = this.#now();
-    this.#sweep(now);
-    let window = this.#windows.get(key);
-    if (!window || window.endsAt <= now) {
-      window = { used: 0, endsAt: now + windowMs };
-      this.#windows.delete(key); // to the end of the insertion order, which is the order of eviction
-      this.#windows.set(key, window);
-    }
-    const free = Math.max(0, limit - window.used);
-    const allowed = cost <= free;
-    const granted = allowed ? Math.min(free, Math.max(cost, want)) : 0;
-    window.used += granted;
-    if (allowed) this.#allowed += 1;
-    else this.#limited += 1;
-    return { allowed, granted, used: window.used, remaining: Math.max(0, limit - window.used), resetMs: window.endsAt - now };
+  take({ key, limit, windowMs, cost, want, unspent }: TakeQuestion): Take {
+    if (unspent) this.#windows.giveBack(key, unspent.slice, unspent.tokens);
+    const ahead = want > cost ? LEASE_SLICES : 0;
+    const taken = this.#windows.take(key, limit, windowMs, { cost, want, ahead });
+    const leaseMs = ((taken.slice + 1) * windowMs) / SLICES - this.#now();
+    // Where only leases count, what is booked ahead would be forgotten later; it may be given back sooner.
+    return { ...taken, resetMs: Math.min(taken.resetMs, windowMs), leaseMs };
   }
 
   reset(key: string): void {
-    this.#windows.delete(key);
-  }
-
-  #sweep(now: number): void {
-    if (now - this.#sweptAt < SWEEP_MS && this.#windows.size < MAX_KEYS) return;
-    this.#sweptAt = now;
-    for (const [key, { endsAt }] of this.#windows) if (endsAt <= now) this.#windows.delete(key);
-    // Still full of open windows: somebody invents keys. The oldest go, so memory stays bounded.
-    for (const key of this.#windows.keys()) {
-      if (this.#windows.size < MAX_KEYS) break;
-      this.#windows.delete(key);
-    }
+    this.#windows.reset(key);
   }
 }
 
 interface Lease {
   left: number;
   used: number;
-  limit: number;
-  endsAt: number;
+  readonly limit: number;
+  readonly slice: number;
+  readonly endsAt: number;
+  readonly resetsAt: number;
 }
 
-export type FetchTokens = (key: string, limit: number, windowMs: number, cost: number, want: number) => Promise<Take>;
+export type FetchTokens = (question: TakeQuestion) => Promise<Take>;
 
 /** The worker's half: spends leases, asks the primary for the next. `reset` forgets what is leased here only. */
 export class LeasedLimits {
   readonly #leases = new Map<string, Lease>();
+  readonly #fetching = new Map<string, Promise<Take>>();
   readonly #fetch: FetchTokens;
   readonly #now: () => number;
   #sweptAt = 0;
@@ -95,33 +93,56 @@ export class LeasedLimits {
 
   async take(key: string, limit: number, windowMs: number, cost = 1): Promise<LimitResult> {
     const want = Math.max(cost, leaseSize(limit));
-    const held = this.#leases.get(key);
-    if (held && held.endsAt > this.#now() && held.left >= cost) return this.#spend(held, cost);
-    const { granted, ...answer } = await this.#fetch(key, limit, windowMs, cost, want);
-    if (!answer.allowed || granted <= cost) return answer;
-    const now = this.#now();
-    this.#sweep(now);
-    // Another take of the same key may have stored a lease meanwhile: what it left is not lost.
-    const other = this.#leases.get(key);
-    const left = other && other.endsAt > now ? other.left : 0;
-    const lease = { left: left + granted, used: answer.used, limit, endsAt: now + answer.resetMs };
-    this.#leases.set(key, lease);
-    return this.#spend(lease, cost);
+    if (want === cost) return this.#fetch({ key, limit, windowMs, cost, want, unspent: null });
+    for (;;) {
+      const held = this.#leases.get(key);
+      if (held && held.endsAt > this.#now() && held.left >= cost) return this.#spend(held, cost);
+      // One question at a time: those who come meanwhile share its answer, as far as it goes.
+      const open = this.#fetching.get(key);
+      // Who asks is served from the answer, also when it took longer than the lease lasts.
+      if (!open) return this.#renew({ key, limit, windowMs, cost, want, unspent: unspentOf(held) });
+      const answer = await open;
+      if (!answer.allowed) return answer;
+    }
   }
 
   reset(key: string): void {
     this.#leases.delete(key);
   }
 
+  async #renew(question: TakeQuestion): Promise<LimitResult> {
+    const { key, limit, cost } = question;
+    this.#leases.delete(key);
+    const asked = this.#now();
+    const fetching = this.#fetch(question);
+    this.#fetching.set(key, fetching);
+    try {
+      const answer = await fetching;
+      if (!answer.allowed) return answer;
+      const { granted, slice, leaseMs, used, resetMs } = answer;
+      // Its end counts from the question: the answer may have waited for this process.
+      const lease = { left: granted, used, limit, slice, endsAt: asked + leaseMs, resetsAt: this.#now() + resetMs };
+      this.#leases.set(key, lease);
+      this.#sweep(this.#now());
+      return this.#spend(lease, cost);
+    } finally {
+      this.#fetching.delete(key);
+    }
+  }
+
   #spend(lease: Lease, cost: number): LimitResult {
     lease.left -= cost;
     const used = lease.used - lease.left;
-    return { allowed: true, used, remaining: Math.max(0, lease.limit - used), resetMs: Math.max(0, lease.endsAt - this.#now()) };
+    return { allowed: true, used, remaining: Math.max(0, lease.limit - used), resetMs: Math.max(0, lease.resetsAt - this.#now()) };
   }
 
+  /** Leases long over, whose tokens nobody will give back any more: they have been forgotten by now. */
   #sweep(now: number): void {
     if (now - this.#sweptAt < SWEEP_MS) return;
     this.#sweptAt = now;
-    for (const [key, { endsAt }] of this.#leases) if (endsAt <= now) this.#leases.delete(key);
+    for (const [key, { resetsAt }] of this.#leases) if (resetsAt <= now) this.#leases.delete(key);
   }
 }
+
+const unspentOf = (lease: Lease | undefined): Unspent | null =>
+  lease && lease.left > 0 ? { slice: lease.slice, tokens: lease.left } : null;

@@ -6,8 +6,8 @@
  * A child never outlives its primary: when the channel closes it exits, for nobody could tell it to stop.
  */
 import { config } from '../../config';
-import type { ClusterBus, ClusterFacts, LimitBackend, OpsDocument, OpsSource } from '../../lib/cluster-ports';
-import { factsAlone, localBus, localLimitBackend } from '../../lib/cluster-ports';
+import type { ClusterBus, ClusterFacts, LimitBackend, OpsDocument, OpsSource, ReplyClaim, ReplyExchange } from '../../lib/cluster-ports';
+import { factsAlone, localBus, localExchange, localLimitBackend } from '../../lib/cluster-ports';
 import { log, overrideLogLevel, reopenLogs } from '../../lib/log';
 import { lifecycle } from '../lifecycle';
 import { PendingCalls } from './calls';
@@ -23,6 +23,8 @@ const REPORT_MS = 1_000;
 const LIMIT_TIMEOUT_MS = 250;
 const BUS_TIMEOUT_MS = 200;
 const OPS_TIMEOUT_MS = 1_000;
+/** Longer than a leader may take before its task goes to another. */
+const REPLY_TIMEOUT_MS = 12_000;
 const FINAL_TIMEOUT_MS = 1_000;
 
 export interface Grant {
@@ -43,6 +45,7 @@ export interface PrimaryLink {
   readonly connected: boolean;
   readonly limits: LimitBackend;
   readonly bus: ClusterBus;
+  readonly replies: ReplyExchange;
   readonly ops: OpsSource | null;
   facts(): ClusterFacts;
   /** Says hello and waits for the share of the connection budget. */
@@ -84,6 +87,7 @@ class LocalLink implements PrimaryLink {
   readonly connected = false;
   readonly limits = localLimitBackend();
   readonly bus = localBus();
+  readonly replies = localExchange();
   readonly ops = null;
   readonly #share: Grant;
   readonly #maintenance = config.MAINTENANCE_MODE ? { reason: null, since: new Date().toISOString() } : null;
@@ -115,11 +119,13 @@ class IpcLink implements PrimaryLink {
   readonly connected = true;
   readonly limits: LimitBackend;
   readonly bus: ClusterBus;
+  readonly replies: ReplyExchange;
   readonly ops: OpsSource;
   readonly #self: SelfReport;
   readonly #takes = new PendingCalls<Take>();
   readonly #resets = new PendingCalls<void>();
   readonly #publishes = new PendingCalls<void>();
+  readonly #claims = new PendingCalls<ReplyClaim>();
   readonly #documents = new PendingCalls<OpsDocument>();
   readonly #subscribers = new Map<string, Set<(payload: unknown) => void | Promise<void>>>();
   readonly #leases: LeasedLimits;
@@ -148,8 +154,8 @@ class IpcLink implements PrimaryLink {
       log.error('the primary is gone; leaving', {});
       process.exit(EXIT.forced);
     });
-    this.#leases = new LeasedLimits((key, limit, windowMs, cost, want) =>
-      this.#takes.start(LIMIT_TIMEOUT_MS, (call) => this.#send({ type: 'limit-take', call, key, limit, windowMs, cost, want })),
+    this.#leases = new LeasedLimits((question) =>
+      this.#takes.start(LIMIT_TIMEOUT_MS, (call) => this.#send({ type: 'limit-take', call, question })),
     );
     this.limits = {
       take: (key, limit, windowMs, cost) => this.#leases.take(key, limit, windowMs, cost),
@@ -161,6 +167,10 @@ class IpcLink implements PrimaryLink {
     this.bus = {
       publish: (topic, payload) => this.#publish(topic, payload),
       subscribe: (topic, handler) => this.#subscribe(topic, handler),
+    };
+    this.replies = {
+      claim: (question) => this.#claims.start(REPLY_TIMEOUT_MS, (call) => this.#send({ type: 'reply-claim', call, question })),
+      settle: (flight, reply) => this.#send({ type: 'reply-settle', flight, reply }),
     };
     this.ops = {
       get: (what, { windowSeconds = 60, openMetrics = false } = {}) =>
@@ -292,6 +302,9 @@ class IpcLink implements PrimaryLink {
         break;
       case 'limit-forget':
         this.#leases.reset(message.key);
+        break;
+      case 'reply-answer':
+        this.#claims.finish(message.call, message.claim);
         break;
       case 'bus-message':
         void this.#deliver(message.delivery, message.topic, message.payload);

@@ -11,10 +11,11 @@
  *   final      ─────►        last report and snapshot
  *              ◄─────  final-ack, then the child exits
  */
-import type { ClusterFacts, OpsDocument } from '../../lib/cluster-ports';
+import type { StoredReply } from '../../lib/cache/versioned-replies';
+import type { ClusterFacts, OpsDocument, ReplyClaim, ReplyQuestion } from '../../lib/cluster-ports';
 import type { FiguresReport } from '../ops/figures-report';
 import type { RecentEntries } from '../ops/recorder';
-import type { Take } from './limits';
+import type { Take, TakeQuestion } from './limits';
 import type { ShedReport } from './shedding';
 import type { MetricSnapshot } from './snapshots';
 
@@ -70,6 +71,14 @@ export interface PoolerReport {
   maxwait_s: number;
 }
 
+/** The store of kept replies, as this process sees it. `bytes` and `evictions`: of its own memory, or of the Redis server; null before they are known. */
+export interface CacheReport {
+  backend: 'memory' | 'redis' | 'none';
+  ready: boolean;
+  bytes: number | null;
+  evictions: number | null;
+}
+
 /** What a child says about itself each second. Latencies in milliseconds, memory in bytes, times since its start. */
 export interface Report {
   requests_count: number;
@@ -103,6 +112,7 @@ export interface Report {
   /** Null in every process but one worker of the instance. */
   figures: FiguresReport | null;
   shed: ShedReport;
+  cache: CacheReport;
   recent: RecentEntries;
 }
 
@@ -118,8 +128,10 @@ export type FromChild =
   /** It has answered its last request. `leaving`: it goes now, since it was allowed to. */
   | { type: 'limit-reached'; answered: number; leaving: boolean }
   | { type: 'resized'; max: number }
-  | { type: 'limit-take'; call: number; key: string; limit: number; windowMs: number; cost: number; want: number }
+  | { type: 'limit-take'; call: number; question: TakeQuestion }
   | { type: 'limit-reset'; call: number; key: string }
+  | { type: 'reply-claim'; call: number; question: ReplyQuestion }
+  | { type: 'reply-settle'; flight: number; reply: StoredReply | null }
   | { type: 'bus-publish'; call: number; topic: string; payload: unknown }
   | { type: 'bus-ack'; delivery: number }
   | { type: 'profiled'; call: number; path: string | null; problem: string | null }
@@ -138,6 +150,7 @@ export type ToChild =
   | { type: 'limit-answer'; call: number; take: Take }
   | { type: 'limit-reset-done'; call: number }
   | { type: 'limit-forget'; key: string }
+  | { type: 'reply-answer'; call: number; claim: ReplyClaim }
   | { type: 'bus-message'; delivery: number; topic: string; payload: unknown }
   | { type: 'bus-done'; call: number }
   | { type: 'ops-answer'; call: number; document: OpsDocument }

@@ -13,6 +13,7 @@ import { childEnvironment } from '../../config/child-environment';
 import type { ClusterFacts } from '../../lib/cluster-ports';
 import { log } from '../../lib/log';
 import { BusyPrimary } from '../ops/busy-primary';
+import { CACHE_COUNTERS } from '../ops/cache-stats';
 import { OpsDocuments, type OpsListener, openOpsListener } from '../ops/listener';
 import { PrimaryLoad } from '../ops/primary-load';
 import { Recent } from '../ops/recent';
@@ -86,7 +87,11 @@ export class Primary {
     this.#options = options;
     mkdirSync(config.DATA_DIR, { recursive: true });
     this.#load = new PrimaryLoad(config.DATA_DIR);
-    this.#windows = new Windows(this.#store, { histograms: Object.values(HISTOGRAMS), counters: Object.values(COUNTERS) });
+    this.#windows = new Windows(this.#store, {
+      histograms: Object.values(HISTOGRAMS),
+      counters: Object.values(COUNTERS),
+      labelled: [CACHE_COUNTERS.requests],
+    });
     this.#preparation = new Preparation(options.scripts);
     this.#supervisor = this.#createSupervisor();
     this.#switchboard = new Switchboard({
@@ -111,7 +116,7 @@ export class Primary {
       store: this.#store,
       windows: this.#windows,
       recent: this.#recent,
-      limits: this.#switchboard.limits,
+      replies: this.#switchboard.replies,
       load: this.#load,
       switches: this.#steering.switches,
       startedAt: this.#startedAt,

@@ -5,6 +5,7 @@
 import { readdir } from 'node:fs';
 import { type EventLoopUtilization, monitorEventLoopDelay, PerformanceObserver, performance } from 'node:perf_hooks';
 import { getHeapStatistics } from 'node:v8';
+import { replyBackend } from '../../lib/cache/replies';
 import { poolStatus, serverInfo } from '../../lib/db';
 import { registry } from '../../lib/metrics';
 import { overloadMeter } from '../http/overload-meter';
@@ -13,7 +14,7 @@ import { databaseState, refreshDatabaseState } from '../ops/database-state';
 import { figuresReport } from '../ops/figures-report';
 import { poolerReport } from '../ops/pooler-watch';
 import { drainRecorder } from '../ops/recorder';
-import type { DatabaseReport, Report } from './messages';
+import type { CacheReport, DatabaseReport, Report } from './messages';
 import { queueReport } from './queue-watch';
 import type { MetricSnapshot } from './snapshots';
 
@@ -93,6 +94,7 @@ export class SelfReport {
       pooler: poolerReport(),
       figures: figuresReport(),
       shed: overloadMeter.take(),
+      cache: cacheReport(),
       recent,
     };
     this.#loop.reset();
@@ -133,6 +135,13 @@ function fingerprint({ type, values }: MetricSnapshot): string {
     if (type === 'gauge') count = (count * 31 + value) % 1e9;
   }
   return `${values.length}:${sum}:${count}`;
+}
+
+function cacheReport(): CacheReport {
+  const backend = replyBackend();
+  return backend
+    ? { backend: backend.name, ready: backend.ready, ...backend.usage() }
+    : { backend: 'none', ready: true, bytes: 0, evictions: 0 };
 }
 
 function databaseReport(): DatabaseReport {

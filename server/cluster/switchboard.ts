@@ -3,6 +3,7 @@
  * whole cluster; and keeps what they report about themselves.
  */
 import { config } from '../../config';
+import { INVALIDATION_TOPIC } from '../../lib/cache/memory-replies';
 import { log } from '../../lib/log';
 import type { OpsDocuments } from '../ops/listener';
 import type { Recent } from '../ops/recent';
@@ -10,6 +11,7 @@ import { Bus } from './bus';
 import { PendingCalls } from './calls';
 import { LimitCounters } from './limits';
 import type { FromChild, ToChild } from './messages';
+import { ReplyShelf } from './reply-shelf';
 import { ServerLimit } from './server-limit';
 import type { SnapshotStore } from './snapshots';
 import type { WorkerHandle } from './worker-handle';
@@ -26,9 +28,17 @@ export interface SwitchboardOptions {
 /** Sender of messages that come from no child. */
 const PRIMARY = 'primary';
 const SETTLE_MS = 1_000;
+const MB = 1024 * 1024;
+
+/** By the bus. */
+const isReached = ({ state }: WorkerHandle): boolean => state === 'ready' || state === 'draining';
 
 export class Switchboard {
   readonly limits = new LimitCounters(() => performance.now());
+  readonly replies = new ReplyShelf({
+    port: { answer: (child, call, claim) => this.#send(child, { type: 'reply-answer', call, claim }) },
+    maxBytes: config.CACHE_MAX_MB * MB,
+  });
   readonly #options: SwitchboardOptions;
   readonly #bus: Bus;
   readonly #serverLimit = new ServerLimit(config);
@@ -40,7 +50,7 @@ export class Switchboard {
       receivers: () =>
         options
           .children()
-          .filter(({ state }) => state === 'ready' || state === 'draining')
+          .filter(isReached)
           .map(({ id }) => id),
       deliver: (receiver, delivery, topic, payload) => this.#send(receiver, { type: 'bus-message', delivery, topic, payload }),
       done: (publisher, call) => {
@@ -68,17 +78,25 @@ export class Switchboard {
         this.#serverLimit.observe(message.report.db?.server_max ?? null);
         if (message.type === 'final') worker.send({ type: 'final-ack' });
         break;
-      case 'limit-take': {
-        const { call, key, limit, windowMs, cost, want } = message;
-        worker.send({ type: 'limit-answer', call, take: this.limits.take(key, limit, windowMs, cost, want) });
+      case 'limit-take':
+        worker.send({ type: 'limit-answer', call: message.call, take: this.limits.take(message.question) });
         break;
-      }
       case 'limit-reset':
         this.limits.reset(message.key);
         for (const other of children()) if (other !== worker) other.send({ type: 'limit-forget', key: message.key });
         worker.send({ type: 'limit-reset-done', call: message.call });
         break;
+      case 'reply-claim':
+        // One that is not served by the bus yet would miss the next write: it computes, and keeps nothing.
+        if (isReached(worker)) this.replies.claim(worker.id, message.call, message.question);
+        else worker.send({ type: 'reply-answer', call: message.call, claim: { kind: 'busy' } });
+        break;
+      case 'reply-settle':
+        this.replies.settle(worker.id, message.flight, message.reply);
+        break;
       case 'bus-publish':
+        // Before the others hear of it: whoever asks after that must not get what was kept before.
+        if (message.topic === INVALIDATION_TOPIC) this.replies.invalidate(message.payload as string[]);
         this.#bus.publish(worker.id, message.call, message.topic, message.payload);
         break;
       case 'bus-ack':
@@ -95,11 +113,13 @@ export class Switchboard {
   /** Nothing more can come from this child. */
   forget(worker: WorkerHandle): void {
     this.#bus.forget(worker.id);
+    this.replies.forget(worker.id);
   }
 
   /** Once a second. */
   sweep(): void {
     this.#bus.sweep();
+    this.replies.sweep();
   }
 
   async #answerOps(

@@ -31,21 +31,28 @@ export function mirrorOf({ mirror, reply }: Pick<Endpoint, 'mirror' | 'reply'>):
 
 export interface Success {
   data: unknown;
-  requestId: string;
   mirror: Mirror;
   meta?: Readonly<Record<string, unknown>> | undefined;
   root?: Readonly<Record<string, unknown>> | undefined;
 }
 
-/** The text of a success body. */
-export function successBody({ data, requestId, mirror, meta, root }: Success): string {
+/** A success body without the id of its request, which stands between each two of the parts. */
+export type BodyParts = readonly [string, string, string];
+
+export function successParts({ data, mirror, meta, root }: Success): BodyParts {
   const text = data instanceof JsonText ? data.text : (JSON.stringify(data ?? null) as string);
   const extraMeta = meta ? members(meta, new Set(['request_id'])) : '';
-  return (
-    `{"ok":true,"data":${text},"error":null,"correlation_id":"${requestId}","meta":{"request_id":"${requestId}"${extraMeta}}` +
-    `${mirror.kind === 'none' ? '' : mirrored(text, data, mirror)}${root ? members(root, RESERVED) : ''}}`
-  );
+  return [
+    `{"ok":true,"data":${text},"error":null,"correlation_id":"`,
+    '","meta":{"request_id":"',
+    `"${extraMeta}}${mirror.kind === 'none' ? '' : mirrored(text, data, mirror)}${root ? members(root, RESERVED) : ''}}`,
+  ];
 }
+
+export const bodyOf = ([head, middle, tail]: BodyParts, requestId: string): string => `${head}${requestId}${middle}${requestId}${tail}`;
+
+/** The text of a success body. */
+export const successBody = ({ requestId, ...success }: Success & { requestId: string }): string => bodyOf(successParts(success), requestId);
 
 /** `,"key":value` for each of the mirrored keys. */
 function mirrored(text: string, data: unknown, mirror: Mirror): string {

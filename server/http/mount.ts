@@ -13,6 +13,7 @@ import { type Endpoint, Reply } from '../../routes/endpoint';
 import { fingerprintOf, runOnce } from '../../services/idempotency.service';
 import { lifecycle } from '../lifecycle';
 import { announcesBody, type Body, DEFAULT_BODY_LIMIT, readJson } from './body';
+import { assertCacheable, cachedAnswer } from './cached-answer';
 import { failureBody, mirrorOf } from './envelope';
 import { type Authentication, authenticate } from './middleware/authentication';
 import { type CsrfRule, csrfRuleOf, requireCsrfProof } from './middleware/csrf';
@@ -79,6 +80,7 @@ function indexOf(endpoints: readonly Endpoint[], options: MountOptions): PathInd
   } = options;
   const paths = new PathIndex<Verbs>();
   for (const endpoint of endpoints) {
+    assertCacheable(endpoint);
     const served: Served = {
       endpoint,
       mirror: mirrorOf(endpoint),
@@ -219,6 +221,11 @@ async function answer(req: Request, res: Response, { served, params: raw, actor,
       { status: reply.status, headers, body: reply.body === '' ? null : reply.body, cookies: [], etag },
       Boolean(endpoint.revalidate),
     );
+    return;
+  }
+  if (endpoint.cache && tenant) {
+    const rendered = await cachedAnswer({ served, params, query, actor, tenant, req, res });
+    if (!isOver(res)) transmit(req, res, rendered, Boolean(endpoint.revalidate));
     return;
   }
   const result = await handle();

@@ -68,6 +68,12 @@ const PROBES: readonly (readonly [path: string, id: string, summary: string, typ
   ['/api/docs', 'getDocumentation', 'This document for people', 'text/html'],
 ];
 
+const CACHE_HEADER = {
+  description:
+    'Whether the reply was kept from before (`hit`; `stale`: and is being computed anew) or computed now; absent where nothing is cached',
+  schema: { type: 'string', enum: ['hit', 'stale', 'miss'] },
+} as const;
+
 /** The document as plain data. Pure: the same list gives the same document. */
 export function buildOpenApi(endpoints: readonly Endpoint[] = allEndpoints): Json {
   const steps = openApiSteps(endpoints);
@@ -176,11 +182,12 @@ function properties(schema: z.ZodType | undefined, components: Components): Map<
 }
 
 function responsesOf(endpoint: Endpoint, components: Components): Json {
-  const { reply, media, revalidate, method, errors = [], allow, body, params, query, tenant } = endpoint;
+  const { reply, media, revalidate, cache, method, errors = [], allow, body, params, query, tenant } = endpoint;
   const [status, schema] = reply;
   const responses: Json = {
     [status]: {
       description: 'Success',
+      ...(cache ? { headers: { 'X-Cache': CACHE_HEADER } } : {}),
       ...(schema ? { content: { 'application/json': { schema: envelopeOf(endpoint, components.add(schema)) } } } : {}),
       ...(media ? { content: Object.fromEntries(media.map((type) => [type, { schema: fileOf(type) }])) } : {}),
     },

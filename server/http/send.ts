@@ -9,7 +9,7 @@ import { z } from 'zod';
 import { config } from '../../config';
 import { log } from '../../lib/log';
 import { type Cookie, type Endpoint, JsonText, Reply, StreamReply } from '../../routes/endpoint';
-import { type Mirror, successBody } from './envelope';
+import { type BodyParts, bodyOf, type Mirror, successParts } from './envelope';
 import { opaqueTag } from './request-state';
 
 /** Smaller answers cost more to compress than to send. */
@@ -42,8 +42,16 @@ export interface RenderRules {
 const NO_HEADERS = Object.freeze({});
 const NO_COOKIES: readonly Cookie[] = Object.freeze([]);
 
+/** An answer to whom it may concern: its body lacks the id of a request. */
+export type Unaddressed = Omit<Rendered, 'body'> & { parts: BodyParts | null };
+
 /** The answer to `result`, which is whatever the handler returned but no stream. */
-export function render({ endpoint, mirror, verify }: RenderRules, result: unknown, requestId: string): Rendered {
+export function render(rules: RenderRules, result: unknown, requestId: string): Rendered {
+  const { parts, ...rest } = renderUnaddressed(rules, result);
+  return { ...rest, body: parts === null ? null : bodyOf(parts, requestId) };
+}
+
+export function renderUnaddressed({ endpoint, mirror, verify }: RenderRules, result: unknown): Unaddressed {
   const { data, options } = result instanceof Reply ? result : { data: result, options: NO_OPTIONS };
   const [declared, schema] = endpoint.reply;
   const status = options.status ?? declared;
@@ -51,7 +59,7 @@ export function render({ endpoint, mirror, verify }: RenderRules, result: unknow
   return {
     status,
     headers: options.headers ?? NO_HEADERS,
-    body: status === 204 ? null : successBody({ data, requestId, mirror, meta: options.meta, root: options.root }),
+    parts: status === 204 ? null : successParts({ data, mirror, meta: options.meta, root: options.root }),
     cookies: options.cookies ?? NO_COOKIES,
     etag: options.etag,
   };

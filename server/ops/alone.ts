@@ -4,7 +4,7 @@
  */
 import { hostname } from 'node:os';
 import { config } from '../../config';
-import type { LimitBackend, OpsDocument, OpsSource } from '../../lib/cluster-ports';
+import type { OpsDocument, OpsSource } from '../../lib/cluster-ports';
 import { log } from '../../lib/log';
 import { Breaker } from '../cluster/breaker';
 import { Ledger, type Share } from '../cluster/budget';
@@ -13,6 +13,7 @@ import { SnapshotStore } from '../cluster/snapshots';
 import { Tail } from '../cluster/tail';
 import { type Child, WorkerHandle } from '../cluster/worker-handle';
 import { lifecycle } from '../lifecycle';
+import { CACHE_COUNTERS } from './cache-stats';
 import { buildMetrics } from './metrics';
 import { PrimaryLoad } from './primary-load';
 import { Recent } from './recent';
@@ -48,7 +49,6 @@ const SELF: Child = {
 
 export interface AloneOptions {
   share: Share;
-  limits: CountedLimits;
   maintenance: StatsSource['switches']['maintenance'];
 }
 
@@ -56,12 +56,16 @@ export class OpsAlone implements OpsSource {
   readonly #self = new SelfReport({ watchesDatabase: true });
   readonly #store = new SnapshotStore();
   readonly #recent = new Recent();
-  readonly #windows = new Windows(this.#store, { histograms: Object.values(HISTOGRAMS), counters: Object.values(COUNTERS) });
+  readonly #windows = new Windows(this.#store, {
+    histograms: Object.values(HISTOGRAMS),
+    counters: Object.values(COUNTERS),
+    labelled: [CACHE_COUNTERS.requests],
+  });
   readonly #load = new PrimaryLoad(config.DATA_DIR);
   readonly #worker: WorkerHandle;
   readonly #source: StatsSource;
 
-  constructor({ share, limits, maintenance }: AloneOptions) {
+  constructor({ share, maintenance }: AloneOptions) {
     const now = () => performance.now();
     const identity = { id: ID, kind: 'http', slot: 1, now: now(), requestLimit: 0, maxAgeMs: 0, tail: new Tail(() => undefined) } as const;
     this.#worker = new WorkerHandle(SELF, identity, { onMessage: () => undefined, onExit: () => undefined, onSettled: () => undefined });
@@ -75,7 +79,7 @@ export class OpsAlone implements OpsSource {
       store: this.#store,
       windows: this.#windows,
       recent: this.#recent,
-      limits,
+      replies: { bytes: 0, evictions: 0 },
       load: this.#loadView(),
       switches: { maintenance, logLevel: null, logLevelUntil: null },
       startedAt: new Date(),
@@ -169,26 +173,5 @@ export class OpsAlone implements OpsSource {
       },
       maxFds: load.maxFds,
     };
-  }
-}
-
-/** Counts what a backend let through and what it refused. */
-export class CountedLimits implements LimitBackend {
-  readonly totals = { allowed: 0, limited: 0 };
-  readonly #backend: LimitBackend;
-
-  constructor(backend: LimitBackend) {
-    this.#backend = backend;
-  }
-
-  async take(...taken: Parameters<LimitBackend['take']>): ReturnType<LimitBackend['take']> {
-    const result = await this.#backend.take(...taken);
-    if (result.allowed) this.totals.allowed += 1;
-    else this.totals.limited += 1;
-    return result;
-  }
-
-  reset(key: string): Promise<void> {
-    return this.#backend.reset(key);
   }
 }

@@ -1,4 +1,5 @@
 /** The routes that took the most time in a window, each with its rate, percentiles and cost in statements. */
+import { hitRatios } from './cache-stats';
 import type { Stats } from './stats.schema';
 import { above, combine, type Distribution, percentile, type WindowView } from './windows';
 
@@ -20,6 +21,7 @@ export function routeStats(view: WindowView): Stats['routes'] {
   const costs = (metric: string) => new Map(view.distributions(metric).map((one) => [String(one.labels['route']), one]));
   const dbSeconds = costs('autoshop_http_request_db_seconds');
   const queries = costs('autoshop_http_request_db_queries');
+  const cached = hitRatios(view);
   const rows = [...byRoute.values()].flatMap((distributions) => {
     const all = combine(distributions);
     if (all.count === 0) return [];
@@ -45,7 +47,7 @@ export function routeStats(view: WindowView): Stats['routes'] {
         slow: above(all, 1),
         db_ms_p95: db ? ms(percentile(db, 0.95)) : null,
         queries_p95: statements ? percentile(statements, 0.95) : null,
-        cache_hit_ratio: null,
+        cache_hit_ratio: cached.get(route) ?? null,
         slo: { p95: SLO_P95 * 1000, p99: SLO_P99 * 1000, ok: (p95 ?? 0) <= SLO_P95 && (p99 ?? 0) <= SLO_P99 },
       },
     };

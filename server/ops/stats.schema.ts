@@ -244,7 +244,24 @@ export const Stats = z
         ),
       }),
     }),
-    cache: nullable(z.unknown()),
+    cache: z
+      .object({
+        backend: z.enum(['memory', 'redis', 'none']),
+        status: z.enum(['ready', 'degraded', 'off', 'unknown']),
+        hits: number,
+        misses: number,
+        sets: number,
+        deletes: number,
+        hitRate: number.describe('Percent'),
+        hit_ratio: number,
+        memorySize: number.describe('Bytes: of the processes together, or of the Redis server'),
+        evictions: number,
+        errors: number,
+        fallback: number,
+        latency_p95: nullable(number),
+        stampedes_saved: number,
+      })
+      .describe('Kept replies. deletes: tags made void by writes; fallback: computed because the store could not be asked'),
     rate_limit: z.object({
       backend: word,
       allowed: number,

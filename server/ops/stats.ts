@@ -8,12 +8,12 @@ import type { z } from 'zod';
 import type { Config } from '../../config';
 import { hostLimits } from '../../config/host';
 import type { DispatchFacts } from '../cluster/front';
-import type { LimitCounters } from '../cluster/limits';
 import type { Report } from '../cluster/messages';
 import type { SnapshotStore } from '../cluster/snapshots';
 import type { Supervisor } from '../cluster/supervisor';
 import type { Switches } from '../cluster/switches';
 import type { LastExit, WorkerHandle } from '../cluster/worker-handle';
+import { CACHE_LOOK_UP, cacheStats } from './cache-stats';
 import { poolerStats } from './pooler-stats';
 import type { PrimaryLoad } from './primary-load';
 import { queueStats } from './queue-stats';
@@ -31,6 +31,7 @@ export const HISTOGRAMS = {
   requestQueries: 'autoshop_http_request_db_queries',
   queries: 'autoshop_db_query_duration_seconds',
   acquire: 'autoshop_db_pool_acquire_seconds',
+  cacheLookUp: CACHE_LOOK_UP,
 } as const;
 
 export const COUNTERS = {
@@ -39,6 +40,8 @@ export const COUNTERS = {
   aborted: 'autoshop_http_requests_aborted_total',
   shed: 'autoshop_http_requests_shed_total',
   limited: 'autoshop_rate_limited_total',
+  rateAllowed: 'autoshop_rate_allowed_total',
+  failedOpen: 'autoshop_rate_limit_failed_open_total',
   slow: 'autoshop_http_slow_requests_total',
   connects: 'autoshop_db_connects_total',
   poolTimeouts: 'autoshop_db_pool_timeouts_total',
@@ -79,7 +82,8 @@ export interface StatsSource {
   store: SnapshotStore;
   windows: Windows;
   recent: Recent;
-  limits: { readonly totals: Pick<LimitCounters['totals'], 'allowed' | 'limited'> };
+  /** What the primary itself keeps of the reply cache. */
+  replies: { readonly bytes: number; readonly evictions: number };
   load: Pick<PrimaryLoad, 'read' | 'cpuPercent' | 'cpuSeconds' | 'heapUsed' | 'heapTotal' | 'disk' | 'maxFds'>;
   switches: Pick<Switches, 'maintenance' | 'logLevel' | 'logLevelUntil'>;
   startedAt: Date;
@@ -154,7 +158,7 @@ export function buildStats(source: StatsSource, windowSeconds: number): Stats {
     requests: requests(source, view),
     routes: routeStats(view),
     db: db(source, view),
-    cache: null,
+    cache: cacheStats(source, view),
     rate_limit: rateLimit(source),
     ...queueStats(source),
     resources: resources(source),
@@ -359,7 +363,7 @@ function countOf(store: SnapshotStore, histogram: string): number {
   return count;
 }
 
-function rateLimit({ scope, store, limits }: StatsSource): Stats['rate_limit'] {
+function rateLimit({ scope, store, config }: StatsSource): Stats['rate_limit'] {
   const limited = new Map<string, number>();
   for (const { labels, value } of store.values(COUNTERS.limited)) {
     const limiter = String(labels['limiter']);
@@ -367,10 +371,10 @@ function rateLimit({ scope, store, limits }: StatsSource): Stats['rate_limit'] {
   }
   const top = [...limited].filter(([, count]) => count > 0).sort(([, a], [, b]) => b - a);
   return {
-    backend: scope === 'cluster' ? 'primary' : 'process',
-    allowed: limits.totals.allowed,
-    limited: limits.totals.limited,
-    fail_open: null,
+    backend: config.REDIS_URL !== undefined ? 'redis' : scope === 'cluster' ? 'primary' : 'process',
+    allowed: store.total(COUNTERS.rateAllowed),
+    limited: store.total(COUNTERS.limited),
+    fail_open: store.total(COUNTERS.failedOpen),
     top: top.slice(0, 10).map(([limiter, count]) => ({ limiter, limited: count })),
   };
 }

@@ -103,37 +103,54 @@ function since(now: Distribution, before: Distribution | undefined): Distributio
   };
 }
 
+function byLabels(values: Iterable<MetricValue>): LabelledCount {
+  const counts: LabelledCount = new Map();
+  for (const { labels, value } of values) {
+    const key = JSON.stringify(Object.entries(labels).sort());
+    counts.set(key, { labels, value: value + (counts.get(key)?.value ?? 0) });
+  }
+  return counts;
+}
+
 interface Frame {
   at: number;
   histograms: Map<string, Series>;
   counters: Map<string, number>;
+  /** Of counters whose labels matter. */
+  labelled: Map<string, LabelledCount>;
 }
+
+type LabelledCount = Map<string, Pick<MetricValue, 'labels' | 'value'>>;
 
 export interface WindowView {
   /** Seconds that the window really covers: less than asked for in a young cluster. */
   readonly seconds: number;
   distributions(metric: string): Distribution[];
   increase(counter: string): number;
+  /** The same for each set of labels, of counters that are kept by their labels. */
+  increases(counter: string): Pick<MetricValue, 'labels' | 'value'>[];
 }
 
 export class Windows {
   readonly #store: SnapshotStore;
   readonly #histograms: readonly string[];
   readonly #counters: readonly string[];
+  readonly #labelled: readonly string[];
   readonly #now: () => number;
   #frames: Frame[];
   #current: { version: number; frame: Frame } | undefined;
 
   constructor(
     store: SnapshotStore,
-    { histograms, counters }: { histograms: readonly string[]; counters: readonly string[] },
+    { histograms, counters, labelled = [] }: { histograms: readonly string[]; counters: readonly string[]; labelled?: readonly string[] },
     now = () => performance.now(),
   ) {
     this.#store = store;
     this.#histograms = histograms;
     this.#counters = counters;
+    this.#labelled = labelled;
     this.#now = now;
-    this.#frames = [{ at: now(), histograms: new Map(), counters: new Map() }];
+    this.#frames = [{ at: now(), histograms: new Map(), counters: new Map(), labelled: new Map() }];
   }
 
   /** To be called about once a second. */
@@ -159,6 +176,13 @@ export class Windows {
         const before = then?.histograms.get(metric);
         return [...(current.histograms.get(metric) ?? [])].map(([key, distribution]) => since(distribution, before?.get(key)));
       },
+      increases: (counter) => {
+        const before = then?.labelled.get(counter);
+        return [...(current.labelled.get(counter) ?? [])].map(([key, { labels, value }]) => ({
+          labels,
+          value: Math.max(0, value - (before?.get(key)?.value ?? 0)),
+        }));
+      },
       increase: (counter) => Math.max(0, (current.counters.get(counter) ?? 0) - (then?.counters.get(counter) ?? 0)),
     };
   }
@@ -168,6 +192,7 @@ export class Windows {
       at,
       histograms: new Map(this.#histograms.map((name) => [name, distributionsOf(this.#store.values(name))])),
       counters: new Map(this.#counters.map((name) => [name, this.#store.total(name)])),
+      labelled: new Map(this.#labelled.map((name) => [name, byLabels(this.#store.values(name))])),
     };
   }
 

@@ -14,7 +14,7 @@ import {
 } from '../support/factories';
 import { type Agent, startApp, type TestApp } from '../support/server';
 import { actAs } from '../support/sessions';
-import { countStatements } from '../support/statements';
+import { countWarmStatements } from '../support/warm-statements';
 
 const HOUR_MS = 3_600_000;
 /** Noon of a summer day in Los Angeles. */
@@ -234,7 +234,7 @@ test.each([1, 20, 500])('%i cards › one statement, and each part shows at most
     [tenant.id, vehicle.customer.id, vehicle.id, count + (count === 500 ? 10 : 0)],
   );
   await agent.get('/api/admin/appointments/board');
-  const { result, statements } = await countStatements(async () => await agent.get('/api/admin/appointments/board'));
+  const { result, statements } = await countWarmStatements(async () => await agent.get('/api/admin/appointments/board'));
   expect([result.body.data.cards.length, statements.length]).toEqual([count, 1]);
   expect(result.body.data.columns[3]).toMatchObject({ count, sum: count * 30 });
 });

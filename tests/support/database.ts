@@ -24,10 +24,18 @@ function adminPool(): pg.Pool {
   return pool;
 }
 
+let afterStatement = (): void => undefined;
+
+/** The application of this process keeps replies, and cannot see what is written behind its back: it says how to make them void. */
+export function afterAdminStatements(act: () => void): void {
+  afterStatement = act;
+}
+
 /** Runs one statement as superuser, without a tenant and past row-level security. */
 export async function admin<Row extends object>(text: string, values: readonly unknown[] = []): Promise<Row[]> {
   if (isSqlite) return sqliteAdmin<Row>(text, values);
   const { rows } = await adminPool().query<Row & pg.QueryResultRow>(text, values as unknown[]);
+  afterStatement();
   return rows;
 }
 

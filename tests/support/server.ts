@@ -7,9 +7,12 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import supertest from 'supertest';
+import { MemoryReplies } from '../../lib/cache/memory-replies';
+import { replyBackend } from '../../lib/cache/replies';
 import { closeDatabase, openDatabase } from '../../lib/db';
 import { createApp } from '../../server/http/app';
 import { closeLater } from './closers';
+import { afterAdminStatements } from './database';
 import type { Customer, Staff } from './factories';
 
 const POOL = { poolMin: 1, poolMax: 5 };
@@ -23,9 +26,16 @@ export interface TestApp {
   close(): Promise<void>;
 }
 
+/** Makes the application compute every reply anew. */
+export function forgetReplies(): void {
+  const replies = replyBackend();
+  if (replies instanceof MemoryReplies) replies.clear();
+}
+
 /** Starts the app; closed with the test file, or before by `close`. Once for a file: call it in `beforeAll`. */
 export async function startApp(): Promise<TestApp> {
   await openDatabase(POOL);
+  afterAdminStatements(forgetReplies);
   const server = createServer(createApp());
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -12,7 +12,7 @@ import { clientIp } from '../request-state';
 
 type Limit = (req: Request, res: Response, key: string) => Promise<void>;
 
-/** A store that only passes on: counting, expiry and failing open are the counters' own. */
+/** A store that only passes on: counting, expiry and what happens when nobody can count are the counters' own. */
 function storeOf(limiter: LimiterName): Store {
   return {
     async increment(key) {
@@ -31,7 +31,8 @@ function limitBy(limiter: LimiterName): Limit {
     standardHeaders: 'draft-6',
     legacyHeaders: true,
     store: storeOf(limiter),
-    passOnStoreError: true,
+    // It fails only where the limiter is to fail closed.
+    passOnStoreError: false,
     validate: false,
     keyGenerator: (req) => req.state.limitKey,
     handler: (_req, res, next) => {

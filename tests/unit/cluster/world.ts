@@ -30,8 +30,9 @@ export const REPORT: Report = {
   db: null,
   queue: null,
   pooler: null,
+  cache: { backend: 'memory', ready: true, bytes: 0, evictions: 0 },
   shed: { offered: 0, shed: {} },
-  recent: { slow_requests: [], slow_queries: [], errors: [], repeated_reads: [] },
+  recent: { slow_requests: [], slow_queries: [], slow_plans: [], errors: [], repeated_reads: [] },
 };
 
 let nextPid = 100;

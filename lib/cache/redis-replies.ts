@@ -1,0 +1,201 @@
+/**
+ * Replies in Redis, for all workers of all instances. Each tag is a key with a random token, which a write replaces; a reply is
+ * stored together with the tokens that were read before it was computed, and counts only while all of them are still the same.
+ *
+ * An invalidation that Redis did not take is owed: every process of this instance hears of it, trusts no reply with that tag, and
+ * pays as soon as Redis answers. Only another instance that reaches Redis meanwhile may answer the old reply, until it expires.
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Redis } from 'ioredis';
+import { clock } from '../clock';
+import { type ClusterBus, localBus } from '../cluster-ports';
+import { log } from '../log';
+import { askRedis, onRedisRecovery, RedisAway, redisReady } from '../redis';
+import type { Claim, ClaimOptions, Look, ReplyBackend } from './backend';
+import { freshnessOf } from './freshness';
+import type { StoredReply } from './versioned-replies';
+
+const REPLY = 'autoshop:reply:';
+const TAG = 'autoshop:reply-tag:';
+const LOCK = 'autoshop:reply-lock:';
+/** Far longer than any reply is kept; a token that is gone only costs replies computed once more. */
+const TAG_S = 86_400;
+/** A leader that dies leaves the task to the next after this. */
+const LOCK_MS = 10_000;
+const WAIT_MS = 5_000;
+const [FIRST_PAUSE_MS, LONGEST_PAUSE_MS] = [8, 64];
+/** Above this, nothing is trusted until everything that Redis holds has expired. */
+const MAX_OWED = 10_000;
+const BLIND_MS = 600_000;
+const USAGE_EVERY_MS = 10_000;
+const OWED_TOPIC = 'replies-owed';
+/** Gives a lock back, unless it has expired and is somebody else's by now. */
+const UNLOCK = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0";
+
+interface Entry {
+  version: string;
+  reply: StoredReply;
+}
+
+export class RedisReplies implements ReplyBackend {
+  readonly name = 'redis';
+  readonly #bus: ClusterBus;
+  readonly #onError: (error: unknown) => void;
+  readonly #owed = new Set<string>();
+  readonly #ends: (() => void)[];
+  #blindUntil = 0;
+  #usage: { bytes: number | null; evictions: number | null } = { bytes: null, evictions: null };
+  #usageAskedAt = Number.NEGATIVE_INFINITY;
+
+  constructor({ bus = localBus(), onError = () => undefined }: { bus?: ClusterBus; onError?: (error: unknown) => void } = {}) {
+    this.#bus = bus;
+    this.#onError = onError;
+    this.#ends = [
+      bus.subscribe(OWED_TOPIC, (tags) => {
+        this.#owe(tags as string[]);
+        // It may be the sender's connection alone that is broken.
+        void this.#pay();
+      }),
+      onRedisRecovery(() => void this.#pay()),
+    ];
+  }
+
+  get ready(): boolean {
+    return redisReady();
+  }
+
+  /** Of the Redis server, asked for in the background now and then. */
+  usage(): { bytes: number | null; evictions: number | null } {
+    const now = performance.now();
+    if (now - this.#usageAskedAt >= USAGE_EVERY_MS && this.ready) {
+      this.#usageAskedAt = now;
+      this.#quietly(
+        askRedis(async (redis) => {
+          const text = await redis.info();
+          this.#usage = { bytes: figureIn(text, 'used_memory'), evictions: figureIn(text, 'evicted_keys') };
+        }),
+      );
+    }
+    return this.#usage;
+  }
+
+  /** @throws when Redis is away, or must not be trusted for these tags yet */
+  async look(key: string, tags: readonly string[]): Promise<Look> {
+    if (!redisReady()) throw new RedisAway();
+    if (this.#owed.size > 0) await this.#pay();
+    if (clock.now().getTime() < this.#blindUntil || tags.some((tag) => this.#owed.has(tag)))
+      throw new Error('A write is not announced yet');
+    const [text = null, ...tokens] = await askRedis((redis) => redis.mget(REPLY + key, ...tags.map((tag) => TAG + tag)));
+    const all = tokens.includes(null) ? await this.#name(tags) : (tokens as string[]);
+    const version = all.join();
+    const entry = text === null ? null : (JSON.parse(text) as Entry);
+    return { version, reply: entry?.version === version ? entry.reply : null, changedAt: Math.max(0, ...all.map(timeOf)) };
+  }
+
+  async claim({ key, version, policy, wait }: ClaimOptions): Promise<Claim> {
+    const lock = `${LOCK}${key}:${createHash('sha1').update(version).digest('base64url')}`;
+    const mine = newToken();
+    const until = performance.now() + WAIT_MS;
+    for (let pause = FIRST_PAUSE_MS; performance.now() < until; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+      if ((await askRedis((redis) => redis.set(lock, mine, 'PX', LOCK_MS, 'NX'))) === 'OK') {
+        const done = await this.#freshReply(key, version, policy.freshMs);
+        if (done === null) return this.#lead({ key, version, policy, lock, mine });
+        this.#quietly(askRedis((redis) => redis.eval(UNLOCK, 1, lock, mine)));
+        return { kind: 'reply', reply: done };
+      }
+      if (!wait) return { kind: 'busy' };
+      await delay(pause);
+      const reply = await this.#freshReply(key, version, policy.freshMs);
+      if (reply) return { kind: 'reply', reply };
+    }
+    return { kind: 'busy' };
+  }
+
+  async invalidate(tags: readonly string[]): Promise<void> {
+    try {
+      await askRedis((redis) => replace(redis, tags));
+    } catch (error) {
+      this.#onError(error);
+      this.#owe(tags);
+      await this.#bus.publish(OWED_TOPIC, tags);
+    }
+  }
+
+  close(): void {
+    for (const end of this.#ends) end();
+  }
+
+  #lead({ key, version, policy, lock, mine }: Pick<ClaimOptions, 'key' | 'version' | 'policy'> & { lock: string; mine: string }): Claim {
+    const lifeMs = policy.freshMs + policy.staleMs;
+    return {
+      kind: 'lead',
+      keep: (reply) =>
+        this.#quietly(
+          askRedis(async (redis) => {
+            await redis.set(REPLY + key, JSON.stringify({ version, reply } satisfies Entry), 'PX', lifeMs);
+            await redis.eval(UNLOCK, 1, lock, mine);
+          }),
+        ),
+      release: () => this.#quietly(askRedis((redis) => redis.eval(UNLOCK, 1, lock, mine))),
+    };
+  }
+
+  async #freshReply(key: string, version: string, freshMs: number): Promise<StoredReply | null> {
+    const text = await askRedis((redis) => redis.get(REPLY + key));
+    const entry = text === null ? null : (JSON.parse(text) as Entry);
+    const isFresh =
+      entry?.version === version && freshnessOf(entry.reply.storedAt, clock.now().getTime(), { freshMs, staleMs: 0 }) === 'fresh';
+    return isFresh ? entry.reply : null;
+  }
+
+  /** Gives tokens to tags that have none, and reads them all. */
+  async #name(tags: readonly string[]): Promise<string[]> {
+    const keys = tags.map((tag) => TAG + tag);
+    return askRedis(async (redis) => {
+      for (const key of keys) await redis.set(key, newToken(), 'EX', TAG_S, 'NX');
+      const tokens = await redis.mget(...keys);
+      if (tokens.includes(null)) throw new Error('Redis does not keep what it is given');
+      return tokens as string[];
+    });
+  }
+
+  #owe(tags: readonly string[]): void {
+    for (const tag of tags) this.#owed.add(tag);
+    if (this.#owed.size <= MAX_OWED) return;
+    this.#blindUntil = clock.now().getTime() + BLIND_MS;
+    this.#owed.clear();
+  }
+
+  async #pay(): Promise<void> {
+    const tags = [...this.#owed];
+    if (tags.length === 0) return;
+    try {
+      await askRedis((redis) => replace(redis, tags));
+      for (const tag of tags) this.#owed.delete(tag);
+      log.info('writes announced to the reply cache after all', { tags: tags.length });
+    } catch (error) {
+      this.#onError(error);
+    }
+  }
+
+  /** Nobody waits for it, and everybody can do without. */
+  #quietly(work: Promise<unknown>): void {
+    work.catch((error: unknown) => this.#onError(error));
+  }
+}
+
+function figureIn(info: string, name: string): number | null {
+  const [, figure] = new RegExp(`^${name}:(\\d+)`, 'm').exec(info) ?? [];
+  return figure === undefined ? null : Number(figure);
+}
+
+/** The time in it is that of the write. */
+const newToken = (): string => `${clock.now().getTime()}-${randomBytes(9).toString('base64url')}`;
+const timeOf = (token: string): number => Number.parseInt(token, 10) || 0;
+
+async function replace(redis: Redis, tags: readonly string[]): Promise<void> {
+  const pipeline = redis.pipeline();
+  for (const tag of tags) pipeline.set(TAG + tag, newToken(), 'EX', TAG_S);
+  for (const [error] of (await pipeline.exec()) ?? []) if (error) throw error;
+}

@@ -1,0 +1,80 @@
+/** A limit is the service's, not each worker's and not each instance's: counted on real clusters, from many connections at once. */
+import { startService } from '../support/cluster';
+import { describeWith, startRedis, temporaryFolder } from '../support/services';
+import { call, type Outcome, type Running, stats, tally } from './support';
+
+const WORKERS = 4;
+const LIMIT = 100;
+const CLIENTS = 16;
+const PATH = '/api/csrf-token';
+
+const start = (env: Record<string, string> = {}): Promise<Running> =>
+  startService({
+    env: {
+      WORKERS: String(WORKERS),
+      MAX_REQUESTS: '0',
+      DATABASE_URL: process.env['DATABASE_URL'],
+      DATABASE_MIGRATION_URL: process.env['DATABASE_MIGRATION_URL'],
+      DATA_DIR: temporaryFolder('limits'),
+      LOG_LEVEL: 'WARN',
+      RATE_LIMIT_ANON: `${LIMIT}/60`,
+      ...env,
+    },
+  });
+
+/** Each on a connection of its own, in turn to each of the services. */
+async function ask(services: Running[], count: number): Promise<Outcome[]> {
+  const outcomes: Outcome[] = [];
+  let sent = 0;
+  await Promise.all(
+    Array.from({ length: CLIENTS }, async () => {
+      while (sent < count) {
+        const service = services[sent % services.length] as Running;
+        sent += 1;
+        outcomes.push(await call(service.url, { path: PATH }));
+      }
+    }),
+  );
+  return outcomes;
+}
+
+function expectStandardHeaders(outcomes: Outcome[]): void {
+  for (const { result, headers, body } of outcomes) {
+    expect(headers['ratelimit-limit']).toBe(String(LIMIT));
+    expect(headers['ratelimit-policy']).toBe(`${LIMIT};w=60`);
+    expect(Number(headers['ratelimit-remaining'])).toBeGreaterThanOrEqual(0);
+    expect(Number(headers['ratelimit-reset'])).toBeGreaterThan(0);
+    if (result !== 429) continue;
+    expect(Number(headers['retry-after'])).toBeGreaterThan(0);
+    expect(Number(headers['retry-after'])).toBeLessThanOrEqual(60);
+    expect(JSON.parse(body).error).toMatchObject({ code: 'rate_limited', message: expect.stringContaining('Rate limit exceeded') });
+  }
+}
+
+test('four workers without Redis › 100 of 400 are admitted, with standard headers', async () => {
+  const service = await start();
+  const outcomes = await ask([service], 400);
+  expect(tally(outcomes)).toEqual({ 200: LIMIT, 429: 300 });
+  expectStandardHeaders(outcomes);
+  const { rate_limit } = await stats(service);
+  expect(rate_limit).toMatchObject({ backend: 'primary', fail_open: 0 });
+  await service.stop();
+});
+
+describeWith('redis', 'two instances of four workers', () => {
+  test('one Redis › exactly 100 of 600 are admitted by both together', async () => {
+    const { url } = await startRedis();
+    const env = { REDIS_URL: url, INSTANCES: '2', DB_MAX_CONNECTIONS: '200' };
+    const services = await Promise.all([start(env), start(env)]);
+    const outcomes = await ask(services, 600);
+    expect(tally(outcomes)).toEqual({ 200: LIMIT, 429: 500 });
+    expectStandardHeaders(outcomes);
+    // Each has admitted some: they counted together, not one after the other.
+    for (const service of services) {
+      const { rate_limit } = await stats(service);
+      expect(rate_limit.backend).toBe('redis');
+      expect(rate_limit.allowed).toBeGreaterThan(0);
+    }
+    await Promise.all(services.map((service) => service.stop()));
+  });
+});
