@@ -185,9 +185,9 @@ export const environmentSchema = z.object({
       }
     })
     .optional()
-    .describe('Comma-separated URLs of read replicas'),
+    .describe('Comma-separated URLs of streaming replicas, for reports, analytics and exports'),
   DB_POOL_MIN: count(5, 1).describe('Connections kept open by one instance'),
-  DB_POOL_MAX: count(20, 4).describe('All connections of one instance to one server'),
+  DB_POOL_MAX: count(20, 4).describe('All connections of one instance to one server: to the primary, and as many to each replica'),
   DB_POOL_SIZE: whole(4).optional().meta({ kind: 'whole number' }).describe('Alias of DB_POOL_MAX; both given and different is refused'),
   DB_QUEUE_MAX: count(200, 1).describe('Requests of one worker that may wait for a connection; more are answered 503'),
   DB_TIMEOUT: seconds(30, 1).describe('Limit for a statement, and for waiting for a connection'),

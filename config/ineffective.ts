@@ -1,10 +1,9 @@
 /** Settings that are understood and checked but do nothing in this version: an operator must not believe in them. */
 import type { Config } from './load';
 
-export function ineffectiveSettings(config: Pick<Config, 'SENTRY_DSN' | 'DATABASE_REPLICA_URLS'>): string[] {
+export function ineffectiveSettings(config: Pick<Config, 'SENTRY_DSN'>): string[] {
   const given: Record<string, boolean> = {
     SENTRY_DSN: config.SENTRY_DSN !== undefined,
-    DATABASE_REPLICA_URLS: (config.DATABASE_REPLICA_URLS ?? []).length > 0,
   };
   return Object.keys(given).filter((name) => given[name]);
 }

@@ -205,7 +205,21 @@ function contradictions(config: Config, raw: Record<string, string>): Fault[] {
     faults.push({ variable: 'CONTROL_SOCKET', problem: `is a path of more than ${SOCKET_PATH_MAX} bytes: "${config.CONTROL_SOCKET}"` });
   if (config.STATIC_DIR && !existsSync(join(config.STATIC_DIR, 'index.html')))
     faults.push({ variable: 'STATIC_DIR', problem: `must be a folder with an index.html, not "${config.STATIC_DIR}"` });
-  return [...faults, ...sqliteFaults(config)];
+  return [...faults, ...sqliteFaults(config), ...replicaFaults(config)];
+}
+
+function replicaFaults({ DATABASE_URL, DATABASE_REPLICA_URLS = [], INSTANCES, REDIS_URL }: Config): Fault[] {
+  if (DATABASE_REPLICA_URLS.length === 0) return [];
+  const variable = 'DATABASE_REPLICA_URLS';
+  const faults: Fault[] = [];
+  if (DATABASE_URL === undefined || DATABASE_URL.startsWith('sqlite:'))
+    faults.push({ variable, problem: 'needs DATABASE_URL: the embedded database and SQLite have no replicas' });
+  if (INSTANCES > 1 && REDIS_URL === undefined)
+    faults.push({
+      variable,
+      problem: `with ${INSTANCES} INSTANCES needs REDIS_URL: each must know who wrote at another, to show it at once`,
+    });
+  return faults;
 }
 
 function productionRefusals(config: Config): Fault[] {

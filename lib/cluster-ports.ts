@@ -57,6 +57,14 @@ export interface ReplyExchange {
   settle(flight: number, reply: StoredReply | null): void;
 }
 
+/**
+ * Which sessions wrote within the last seconds, over the whole cluster. Both reject when nobody answers in time.
+ */
+export interface PinStore {
+  pin(session: string): Promise<void>;
+  isPinned(session: string): Promise<boolean>;
+}
+
 /** One topic of the bus, for a module that needs no other. */
 export interface TopicBus {
   publish(message: unknown): Promise<void>;
@@ -126,6 +134,44 @@ export const localExchange = (): ReplyExchange => ({
   claim: async () => ({ kind: 'lead', flight: 0 }),
   settle: () => undefined,
 });
+
+/** Sessions, each until a time after it was last added; as many as write in that time. */
+export class ExpiringSet {
+  readonly #until = new Map<string, number>();
+  readonly #lifeMs: number;
+  readonly #now: () => number;
+
+  constructor(lifeMs: number, now: () => number = () => performance.now()) {
+    this.#lifeMs = lifeMs;
+    this.#now = now;
+  }
+
+  get size(): number {
+    return this.#until.size;
+  }
+
+  add(key: string): void {
+    const now = this.#now();
+    // All live equally long, so the order of insertion is the order of expiry.
+    this.#until.delete(key);
+    this.#until.set(key, now + this.#lifeMs);
+    for (const [other, until] of this.#until) {
+      if (until > now) break;
+      this.#until.delete(other);
+    }
+  }
+
+  has(key: string): boolean {
+    const until = this.#until.get(key);
+    return until !== undefined && until > this.#now();
+  }
+}
+
+/** Remembers for this process alone. */
+export function localPins(lifeMs: number): PinStore {
+  const sessions = new ExpiringSet(lifeMs);
+  return { pin: async (session) => sessions.add(session), isPinned: async (session) => sessions.has(session) };
+}
 
 /** A bus with no neighbours: publishing reaches nobody and is done at once. */
 export function localBus(): ClusterBus {

@@ -64,6 +64,14 @@ export function isConnectionLost(error: unknown): boolean {
   return GONE.has(code) || code.startsWith('08') || (error as { severity?: string }).severity === 'FATAL';
 }
 
+const CANNOT_CONNECT = /^Sequelize(Connection|Host|InvalidConnection|AccessDenied)/;
+/** The pool was busy: that says nothing about the server. */
+const ACQUIRE_TIMEOUT = 'SequelizeConnectionAcquireTimeoutError';
+
+/** True when no connection to the server could be had, or the one that ran the statement was lost. */
+export const isServerLost = (error: unknown): boolean =>
+  isConnectionLost(error) || (error instanceof Error && error.name !== ACQUIRE_TIMEOUT && CANNOT_CONNECT.test(error.name));
+
 /** The name of the constraint that refused a write, when one did. */
 export const violatedConstraint = (error: unknown): string | undefined => driverError(error)?.constraint;
 
@@ -75,9 +83,8 @@ export function translateDatabaseError(error: unknown): AppError | undefined {
   const { name, cause, original = cause } = error as Error & { original?: unknown };
   // A refusal of ours that came through the ORM.
   if (original instanceof AppError) return original;
-  if (name === 'SequelizeConnectionAcquireTimeoutError') return new Unavailable('pool_timeout', { cause: error });
-  if (GONE.has(code) || code.startsWith('08') || /^Sequelize(Connection|Host|InvalidConnection|AccessDenied)/.test(name))
-    return new Unavailable('database', { cause: error });
+  if (name === ACQUIRE_TIMEOUT) return new Unavailable('pool_timeout', { cause: error });
+  if (GONE.has(code) || code.startsWith('08') || CANNOT_CONNECT.test(name)) return new Unavailable('database', { cause: error });
   if (code === '57014') return new Unavailable('statement_timeout', { cause: error });
   if (code === '55P03' || RETRYABLE.has(code)) return new Unavailable('lock', { cause: error });
   if (code === '23505' || code === '23P01')

@@ -18,6 +18,11 @@ interface Deferred {
   reject(error: Error): void;
 }
 
+/** A connection of pg. */
+interface Wired {
+  connection: { stream: { destroy(): void } };
+}
+
 /** sequelize-pool's fields that it offers no method for; the version is pinned and a contract test holds them. */
 interface PoolInternals {
   readonly size: number;
@@ -84,6 +89,16 @@ export class ManagedPool {
   /** Closes every idle connection; resolves when they are closed. */
   async closeIdle(): Promise<void> {
     for (const { resource } of [...this.#pool._availableObjects]) await this.#pool.destroy(resource);
+  }
+
+  /**
+   * For a server that does not answer any more: cuts every connection, so that statements in flight fail now instead of at their
+   * limit, and turns away who waits for one.
+   */
+  sever(reason: Error): void {
+    for (const place of this.#pool._pendingAcquires.splice(0)) place.reject(reason);
+    const idle = this.#pool._availableObjects.map(({ resource }) => resource);
+    for (const resource of [...this.#heldSince.keys(), ...idle]) (resource as Wired).connection.stream.destroy();
   }
 
   destroyQuietly(resource: unknown): void {

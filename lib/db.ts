@@ -11,12 +11,14 @@ import { announceWrites } from './cache/replies';
 import { type Tag, tagOf, writtenTables } from './cache/tables';
 import { currentContext, tenant } from './context';
 import { lastAnswerAt, watchWrites } from './db-client';
+import { cursorRows } from './db-cursor';
 import { isRetryable } from './db-errors';
 import { DatabaseInstance, type ServerInfo, type Sql } from './db-instance';
 import type { PoolStatus } from './db-pool';
 import { closeServer } from './dialect';
 import { Unavailable } from './errors';
 import { log } from './log';
+import { currentReadRoute } from './read-route';
 
 export { observeStatements } from './db-client';
 export { translateDatabaseError } from './db-errors';
@@ -126,7 +128,7 @@ async function run<Row extends object>(sql: Sql, values: readonly unknown[], ten
   const open = unitsOfWork.getStore();
   if (!open) {
     try {
-      return await primary.read<Row>(sql, values, tenantId);
+      return await readAlone<Row>(sql, values, tenantId);
     } finally {
       // A single statement is a transaction of its own; one that failed may have been committed all the same.
       await announceWrites(tagsOf(sql.text, tenantId));
@@ -137,6 +139,13 @@ async function run<Row extends object>(sql: Sql, values: readonly unknown[], ten
   const name = config.DB_PREPARED && sql.name ? { name: sql.name } : {};
   const { rows } = await connection.query<Row & pg.QueryResultRow>({ ...name, text: sql.text, values: values as unknown[] });
   return rows;
+}
+
+/** On the replica that this request was given, if any; what belongs to no tenant (sessions, staff) is always read from the primary. */
+function readAlone<Row extends object>(sql: Sql, values: readonly unknown[], tenantId: string): Promise<Row[]> {
+  const route = tenantId === '' ? undefined : currentReadRoute();
+  const read = (instance: DatabaseInstance): Promise<Row[]> => instance.read<Row>(sql, values, tenantId);
+  return route ? route.run(primary, read) : read(primary);
 }
 
 // ------------------------------------------------------------------ transactions
@@ -223,19 +232,11 @@ export const isInTransaction = (): boolean => unitsOfWork.getStore() !== undefin
 /**
  * Reads a large result in batches through a server-side cursor, in a transaction of its own: memory stays constant however
  * many rows there are. The connection is held until the iteration ends, also when the consumer stops early.
+ * `sql` must order its rows completely, so that another server can go on where a replica was lost.
  */
-export async function* streamRows<Row extends object>(sql: Sql, values: readonly unknown[] = [], batchSize = 500): AsyncGenerator<Row[]> {
+export function streamRows<Row extends object>(sql: Sql, values: readonly unknown[] = [], batchSize = 500): AsyncIterable<Row[]> {
   tenant();
-  const transaction = await sequelize.transaction();
-  const { connection } = transaction as unknown as { connection: pg.Client };
-  try {
-    await connection.query(`DECLARE export_rows NO SCROLL CURSOR FOR ${sql.text}`, values as unknown[]);
-    for (;;) {
-      const { rows } = await connection.query<Row & pg.QueryResultRow>(`FETCH ${batchSize} FROM export_rows`);
-      if (rows.length === 0) break;
-      yield rows;
-    }
-  } finally {
-    await transaction.rollback();
-  }
+  const route = currentReadRoute();
+  const rows = (instance: DatabaseInstance): AsyncIterable<Row[]> => cursorRows<Row>(instance, sql, values, batchSize);
+  return route ? route.stream(primary, rows) : rows(primary);
 }

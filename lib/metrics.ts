@@ -88,6 +88,12 @@ export const metrics = {
     registers,
   }),
   connects: new Counter({ name: 'autoshop_db_connects_total', help: 'Connections opened', labelNames: ['target'], registers }),
+  readChoices: new Counter({
+    name: 'autoshop_db_replica_choices_total',
+    help: 'Requests that may read from a replica, by what was chosen: the replica, or the primary and why; fallback: a replica was lost on the way',
+    labelNames: ['choice'],
+    registers,
+  }),
   querySeconds: new Histogram({
     name: 'autoshop_db_query_duration_seconds',
     help: 'Time of one statement',

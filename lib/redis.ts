@@ -19,6 +19,7 @@ const LAST_PING = 10;
 let client: Redis | undefined;
 let silentPings = 0;
 const recoveries = new Set<() => void>();
+let readySince = 0;
 
 const breaker = new CircuitBreaker({
   ...BREAKER,
@@ -103,6 +104,9 @@ function recovered(): void {
   for (const act of recoveries) act();
 }
 
+/** How long it has been so, without a break, as this process sees it; milliseconds, 0 while it is not. */
+export const redisReadyForMs = (): number => (redisReady() ? performance.now() - readySince : 0);
+
 /** A connection of its own for a subscriber, which can send nothing else. The caller closes it. */
 export function redisSubscriber(): Redis | null {
   return redis()?.duplicate({ enableOfflineQueue: true }) ?? null;
@@ -133,6 +137,7 @@ function connect(url: string): Redis {
     down = true;
   });
   connection.on('ready', () => {
+    readySince = performance.now();
     if (breaker.open) breaker.reset();
     else if (down) recovered();
     down = false;

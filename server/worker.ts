@@ -8,6 +8,7 @@ import { setLimitBackend } from '../lib/rate-limit';
 import { closeRedis, redis } from '../lib/redis';
 import { setRevocationBus } from '../lib/revocation';
 import { connectRevocationRelay } from '../lib/revocation-relay';
+import { setPinStore } from '../lib/write-pins';
 import type { PrimaryLink } from './cluster/link';
 import { runWorker } from './cluster/worker-runtime';
 import { type AppOptions, createApp } from './http/app';
@@ -24,6 +25,7 @@ export function installClusterServices(link: PrimaryLink, slot: number): void {
   setRevocationBus(link.bus);
   if (slot === ASKING_SLOT) lifecycle.onShutdown('database figures', watchDatabaseServer());
   installReplyCache(link);
+  setPinStore(link.pins);
   setMaintenanceSource(() => link.facts().maintenance);
   // Connected now, so that the first requests are counted there already.
   if (redis()) {

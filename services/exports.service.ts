@@ -40,15 +40,15 @@ export async function exportCustomers(wanted: ExportCustomers): Promise<AsyncIte
   const sql = customerExport(filter);
   const values = [tenant().id, MAX_ROWS, clock.now(), from, to];
   const { timeZone } = tenant();
-  await inTransaction(async () => {
-    const [counted] = await query<{ rows: number }>(customerExportCount(filter), values);
-    await recordAudit({
+  const [counted] = await query<{ rows: number }>(customerExportCount(filter), values);
+  await inTransaction(() =>
+    recordAudit({
       action: 'EXPORT_RUN',
       entity: 'export',
       entityId: 'customers',
       after: { from: wanted.from ?? null, to: wanted.to ?? null, filter, rows: counted?.rows ?? 0 },
-    });
-  });
+    }),
+  );
   return csvChunks(CUSTOMER_HEADER, streamRows<CustomerExportRow>(sql, values, BATCH), (row) => customerCells(row, timeZone));
 }
 

@@ -143,15 +143,16 @@ async function run<Row extends object>(report: Report<Row>, { from, to, status, 
   const end = to === undefined ? null : startOfDay(addDays(dayIn('to', to), 1), timeZone);
   if (begin && end && begin >= end) throw new BadRequest("'from' must not be after 'to'", { code: 'invalid_date_format' });
   const values = [id, begin, end, known];
-  await inTransaction(async () => {
-    const [counted] = await query<{ rows: number }>(report.sql.count, values);
-    await recordAudit({
+  const [counted] = await query<{ rows: number }>(report.sql.count, values);
+  const rows = Math.min(counted?.rows ?? 0, MAX_ROWS);
+  await inTransaction(() =>
+    recordAudit({
       action: 'CSV_EXPORT',
       entity: 'export',
       entityId: report.name,
-      after: { from: from ?? null, to: to ?? null, status: known, format, rows: Math.min(counted?.rows ?? 0, MAX_ROWS) },
-    });
-  });
+      after: { from: from ?? null, to: to ?? null, status: known, format, rows },
+    }),
+  );
   const batches = streamRows<Row>(report.sql.rows, [...values, MAX_ROWS], BATCH);
   const cells = (row: Row): Cell[] => report.cells(row, timeZone);
   return format === 'json' ? jsonChunks(report.header, batches, cells) : csvChunks(report.header, batches, cells);

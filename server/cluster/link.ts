@@ -1,14 +1,24 @@
 /**
  * A child's line to the primary: hello, ready, a report each second (which is also the heartbeat), the last words; grants,
- * drains and facts in the other direction; and the cluster-wide services that travel over it: rate limits, message bus,
- * whole-cluster documents. A process without a primary (tests, a foreign process manager) gets local stand-ins.
+ * drains and facts in the other direction; and the cluster-wide services that travel over it: rate limits, message bus, which
+ * sessions wrote, whole-cluster documents. A process without a primary (tests, a foreign process manager) gets local stand-ins.
  *
  * A child never outlives its primary: when the channel closes it exits, for nobody could tell it to stop.
  */
 import { config } from '../../config';
-import type { ClusterBus, ClusterFacts, LimitBackend, OpsDocument, OpsSource, ReplyClaim, ReplyExchange } from '../../lib/cluster-ports';
-import { factsAlone, localBus, localExchange, localLimitBackend } from '../../lib/cluster-ports';
+import type {
+  ClusterBus,
+  ClusterFacts,
+  LimitBackend,
+  OpsDocument,
+  OpsSource,
+  PinStore,
+  ReplyClaim,
+  ReplyExchange,
+} from '../../lib/cluster-ports';
+import { factsAlone, localBus, localExchange, localLimitBackend, localPins } from '../../lib/cluster-ports';
 import { log, overrideLogLevel, reopenLogs } from '../../lib/log';
+import { PIN_MS } from '../../lib/replica-choice';
 import { lifecycle } from '../lifecycle';
 import { PendingCalls } from './calls';
 import { EXIT } from './exit-codes';
@@ -22,6 +32,7 @@ const REPORT_MS = 1_000;
 /** The primary answers in well under a millisecond; a quarter of a second means that it is in trouble. */
 const LIMIT_TIMEOUT_MS = 250;
 const BUS_TIMEOUT_MS = 200;
+const PIN_TIMEOUT_MS = 250;
 const OPS_TIMEOUT_MS = 1_000;
 /** Longer than a leader may take before its task goes to another. */
 const REPLY_TIMEOUT_MS = 12_000;
@@ -46,6 +57,7 @@ export interface PrimaryLink {
   readonly limits: LimitBackend;
   readonly bus: ClusterBus;
   readonly replies: ReplyExchange;
+  readonly pins: PinStore;
   readonly ops: OpsSource | null;
   facts(): ClusterFacts;
   /** Says hello and waits for the share of the connection budget. */
@@ -88,6 +100,7 @@ class LocalLink implements PrimaryLink {
   readonly limits = localLimitBackend();
   readonly bus = localBus();
   readonly replies = localExchange();
+  readonly pins = localPins(PIN_MS);
   readonly ops = null;
   readonly #share: Grant;
   readonly #maintenance = config.MAINTENANCE_MODE ? { reason: null, since: new Date().toISOString() } : null;
@@ -120,12 +133,14 @@ class IpcLink implements PrimaryLink {
   readonly limits: LimitBackend;
   readonly bus: ClusterBus;
   readonly replies: ReplyExchange;
+  readonly pins: PinStore;
   readonly ops: OpsSource;
   readonly #self: SelfReport;
   readonly #takes = new PendingCalls<Take>();
   readonly #resets = new PendingCalls<void>();
   readonly #publishes = new PendingCalls<void>();
   readonly #claims = new PendingCalls<ReplyClaim>();
+  readonly #pinCalls = new PendingCalls<boolean>();
   readonly #documents = new PendingCalls<OpsDocument>();
   readonly #subscribers = new Map<string, Set<(payload: unknown) => void | Promise<void>>>();
   readonly #leases: LeasedLimits;
@@ -171,6 +186,12 @@ class IpcLink implements PrimaryLink {
     this.replies = {
       claim: (question) => this.#claims.start(REPLY_TIMEOUT_MS, (call) => this.#send({ type: 'reply-claim', call, question })),
       settle: (flight, reply) => this.#send({ type: 'reply-settle', flight, reply }),
+    };
+    this.pins = {
+      pin: async (session) => {
+        await this.#pinCalls.start(PIN_TIMEOUT_MS, (call) => this.#send({ type: 'pin', call, session }));
+      },
+      isPinned: (session) => this.#pinCalls.start(PIN_TIMEOUT_MS, (call) => this.#send({ type: 'pin-ask', call, session })),
     };
     this.ops = {
       get: (what, { windowSeconds = 60, openMetrics = false } = {}) =>
@@ -311,6 +332,9 @@ class IpcLink implements PrimaryLink {
         break;
       case 'bus-done':
         this.#publishes.finish(message.call, undefined);
+        break;
+      case 'pin-answer':
+        this.#pinCalls.finish(message.call, message.pinned);
         break;
       case 'ops-answer':
         this.#documents.finish(message.call, message.document);

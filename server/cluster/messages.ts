@@ -105,6 +105,8 @@ export interface Report {
   gc: { pauses: number; total_ms: number; pause_p99: number };
   pool: PoolReport | null;
   db: DatabaseReport | null;
+  /** In the order of the configuration; empty where there are none, and in processes that read no replica. */
+  replicas: ReplicaReport[];
   /** Null in every process but the job process. */
   queue: QueueReport | null;
   /** Null in every process but the one that watches the pooler. */
@@ -114,6 +116,18 @@ export interface Report {
   shed: ShedReport;
   cache: CacheReport;
   recent: RecentEntries;
+}
+
+/** A read replica, as one process sees it. */
+export interface ReplicaReport {
+  /** Label of its metrics. */
+  name: string;
+  status: 'up' | 'down';
+  /** Milliseconds of the last look, null while it is down. */
+  latency: number | null;
+  /** Seconds by which its newest data may be old at most, null while that is not known. */
+  lag_s: number | null;
+  pool: PoolReport;
 }
 
 export type DrainReason = 'stop' | 'max_requests' | 'max_rss' | 'max_age' | 'roll' | 'scale' | 'manual';
@@ -132,6 +146,9 @@ export type FromChild =
   | { type: 'limit-reset'; call: number; key: string }
   | { type: 'reply-claim'; call: number; question: ReplyQuestion }
   | { type: 'reply-settle'; flight: number; reply: StoredReply | null }
+  /** A session wrote. */
+  | { type: 'pin'; call: number; session: string }
+  | { type: 'pin-ask'; call: number; session: string }
   | { type: 'bus-publish'; call: number; topic: string; payload: unknown }
   | { type: 'bus-ack'; delivery: number }
   | { type: 'profiled'; call: number; path: string | null; problem: string | null }
@@ -151,6 +168,7 @@ export type ToChild =
   | { type: 'limit-reset-done'; call: number }
   | { type: 'limit-forget'; key: string }
   | { type: 'reply-answer'; call: number; claim: ReplyClaim }
+  | { type: 'pin-answer'; call: number; pinned: boolean }
   | { type: 'bus-message'; delivery: number; topic: string; payload: unknown }
   | { type: 'bus-done'; call: number }
   | { type: 'ops-answer'; call: number; document: OpsDocument }

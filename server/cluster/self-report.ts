@@ -8,6 +8,7 @@ import { getHeapStatistics } from 'node:v8';
 import { replyBackend } from '../../lib/cache/replies';
 import { poolStatus, serverInfo } from '../../lib/db';
 import { registry } from '../../lib/metrics';
+import { replicaReports } from '../../lib/replicas';
 import { overloadMeter } from '../http/overload-meter';
 import { lifecycle } from '../lifecycle';
 import { databaseState, refreshDatabaseState } from '../ops/database-state';
@@ -90,6 +91,7 @@ export class SelfReport {
       gc: { pauses: this.#gcCount, total_ms: Math.round(this.#gcTotalMs), pause_p99: Math.round(pauseP99 * 100) / 100 },
       pool: this.#watchesDatabase ? poolStatus() : null,
       db: this.#watchesDatabase ? databaseReport() : null,
+      replicas: replicaReports(),
       queue: queueReport(),
       pooler: poolerReport(),
       figures: figuresReport(),

@@ -1,10 +1,12 @@
 /**
- * Answers what children ask of the primary and are not about their lives: rate limits, the message bus, documents of the
- * whole cluster; and keeps what they report about themselves.
+ * Answers what children ask of the primary and are not about their lives: rate limits, the message bus, which
+ * sessions wrote, documents of the whole cluster; and keeps what they report about themselves.
  */
 import { config } from '../../config';
 import { INVALIDATION_TOPIC } from '../../lib/cache/memory-replies';
+import { ExpiringSet } from '../../lib/cluster-ports';
 import { log } from '../../lib/log';
+import { PIN_MS } from '../../lib/replica-choice';
 import type { OpsDocuments } from '../ops/listener';
 import type { Recent } from '../ops/recent';
 import { Bus } from './bus';
@@ -42,6 +44,8 @@ export class Switchboard {
   readonly #options: SwitchboardOptions;
   readonly #bus: Bus;
   readonly #serverLimit = new ServerLimit(config);
+  /** Sessions that wrote a moment ago, for those that choose between primary and replica. */
+  readonly #pins = new ExpiringSet(PIN_MS);
   readonly #barriers = new PendingCalls<void>();
 
   constructor(options: SwitchboardOptions) {
@@ -93,6 +97,13 @@ export class Switchboard {
         break;
       case 'reply-settle':
         this.replies.settle(worker.id, message.flight, message.reply);
+        break;
+      case 'pin':
+        this.#pins.add(message.session);
+        worker.send({ type: 'pin-answer', call: message.call, pinned: true });
+        break;
+      case 'pin-ask':
+        worker.send({ type: 'pin-answer', call: message.call, pinned: this.#pins.has(message.session) });
         break;
       case 'bus-publish':
         // Before the others hear of it: whoever asks after that must not get what was kept before.

@@ -12,6 +12,7 @@ import { currentContext } from '../../lib/context';
 import { closeDatabase, openDatabase, poolStatus, resizePool, unsafeQuery } from '../../lib/db';
 import { log } from '../../lib/log';
 import { pending } from '../../lib/migrations';
+import { closeReplicas, openReplicas, replicaConnections, resizeReplicaPools } from '../../lib/replicas';
 import { createHttpServer } from '../http/http-server';
 import { lifecycle } from '../lifecycle';
 import { checkDatabase, setMigrationCounter } from '../ops/database-state';
@@ -95,8 +96,11 @@ const connectionName = (link: PrimaryLink, slot: number): string =>
 
 async function prepareDatabase(link: PrimaryLink, { poolMin, poolMax, slot }: Grant): Promise<void> {
   rememberSlowQueries();
-  await openDatabase({ poolMin, poolMax, name: connectionName(link, slot) });
+  const name = connectionName(link, slot);
+  await openDatabase({ poolMin, poolMax, name });
   lifecycle.onShutdown('database', closeDatabase);
+  await openReplicas({ poolMax, name });
+  lifecycle.onShutdown('replicas', closeReplicas);
   setMigrationCounter(async () => (await missingMigrations()).length);
   const missing = await missingMigrations();
   if (missing.length > 0) throw new Error(`The database lacks ${missing.length} migrations, first ${missing[0]}`);
@@ -117,7 +121,8 @@ const missingMigrations = (): Promise<string[]> => pending({ query: async (text)
 /** Takes a new share; says so only when no connection above it is left, because somebody else gets them then. */
 async function resize(link: PrimaryLink, { poolMin, poolMax }: { poolMin: number; poolMax: number }): Promise<void> {
   resizePool({ min: poolMin, max: poolMax });
-  while (poolStatus().size > poolMax) await new Promise((resolve) => setTimeout(resolve, RESIZE_POLL_MS));
+  resizeReplicaPools(poolMax);
+  while (Math.max(poolStatus().size, replicaConnections()) > poolMax) await new Promise((resolve) => setTimeout(resolve, RESIZE_POLL_MS));
   link.resized(poolMax);
 }
 

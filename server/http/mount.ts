@@ -9,6 +9,9 @@ import { breadcrumbs } from '../../lib/breadcrumbs';
 import { type Actor, ANONYMOUS, type Context, type Tenant, withContext } from '../../lib/context';
 import { AppError, BadRequest, Forbidden, MethodNotAllowed, NotFound, Unauthenticated, Unavailable } from '../../lib/errors';
 import { metrics } from '../../lib/metrics';
+import { onReadRoute } from '../../lib/read-route';
+import { hasReplicas, routeReads } from '../../lib/replicas';
+import { pinSession } from '../../lib/write-pins';
 import { type Endpoint, Reply } from '../../routes/endpoint';
 import { fingerprintOf, runOnce } from '../../services/idempotency.service';
 import { lifecycle } from '../lifecycle';
@@ -44,6 +47,10 @@ export interface MountOptions {
 interface Served extends RenderRules {
   roles: ReadonlySet<string> | null;
   csrf: CsrfRule;
+  /** A session that has called it may have written, and must not be shown older data next. */
+  pins: boolean;
+  /** Its replies are kept. Not those that a replica may give: what it had not seen yet would be kept as the newest. */
+  keeps: boolean;
   body: { limit: number; text: boolean; form: boolean };
   guards: Guards;
   timeoutMs: number;
@@ -87,6 +94,8 @@ function indexOf(endpoints: readonly Endpoint[], options: MountOptions): PathInd
       verify,
       roles: typeof endpoint.allow === 'string' ? null : new Set(endpoint.allow),
       csrf: csrfRuleOf(endpoint),
+      pins: hasReplicas && endpoint.method !== 'get',
+      keeps: endpoint.cache !== undefined && !(hasReplicas && endpoint.replica),
       body: { limit: endpoint.bodyLimit ?? DEFAULT_BODY_LIMIT, text: endpoint.textBody === true, form: endpoint.formBody === true },
       guards,
       timeoutMs: requestTimeoutMs,
@@ -121,9 +130,10 @@ async function serve(req: Request, res: Response, served: Served, params: Readon
     const first: Context = { ...state.context, operation: id };
     state.context = first;
     const { actor, tenant } = await withContext(first, () => admit(req, res, served));
+    const readRoute = served.endpoint.replica ? await routeReads(actor) : undefined;
     const context: Context = { ...first, actor, tenant };
     state.context = context;
-    await withContext(context, () => answer(req, res, { served, params, actor, tenant, timer }));
+    await onReadRoute(readRoute, () => withContext(context, () => answer(req, res, { served, params, actor, tenant, timer })));
   } catch (error) {
     refuseUnlessAnswered(req, res, error);
   } finally {
@@ -204,14 +214,16 @@ async function answer(req: Request, res: Response, { served, params: raw, actor,
 
   const key = endpoint.idempotent ? idempotencyKey(req) : undefined;
   if (key !== undefined && tenant) {
-    const { reply, status } = await runOnce(
-      { actor: callerOf(actor, req), method: req.method, route: endpoint.id, key, bodyHash: fingerprintOf(req.originalUrl, sent.raw) },
-      async () => storable(render(served, await handle(), req.state.id)),
-      (refusal) => {
-        res.setHeader(IDEMPOTENCY_STATUS, 'stored');
-        return { status: refusal.status, headers: { ...refusal.headers }, body: failureBody(refusal, req.state.id) };
-      },
-    );
+    const once = () =>
+      runOnce(
+        { actor: callerOf(actor, req), method: req.method, route: endpoint.id, key, bodyHash: fingerprintOf(req.originalUrl, sent.raw) },
+        async () => storable(render(served, await handle(), req.state.id)),
+        (refusal) => {
+          res.setHeader(IDEMPOTENCY_STATUS, 'stored');
+          return { status: refusal.status, headers: { ...refusal.headers }, body: failureBody(refusal, req.state.id) };
+        },
+      );
+    const { reply, status } = await thenPinned(served, actor, once);
     if (isOver(res)) return;
     res.setHeader(IDEMPOTENCY_STATUS, status);
     const { etag, ...headers } = reply.headers;
@@ -223,12 +235,12 @@ async function answer(req: Request, res: Response, { served, params: raw, actor,
     );
     return;
   }
-  if (endpoint.cache && tenant) {
+  if (served.keeps && tenant) {
     const rendered = await cachedAnswer({ served, params, query, actor, tenant, req, res });
     if (!isOver(res)) transmit(req, res, rendered, Boolean(endpoint.revalidate));
     return;
   }
-  const result = await handle();
+  const result = await thenPinned(served, actor, handle);
   const stream = streamOf(result);
   if (stream) {
     verifyMedia(served, stream);
@@ -238,6 +250,16 @@ async function answer(req: Request, res: Response, { served, params: raw, actor,
   }
   const rendered = render(served, result, req.state.id);
   if (!isOver(res)) transmit(req, res, rendered, Boolean(endpoint.revalidate));
+}
+
+/** Remembers that the session may have written, before anybody is told so; also when it failed, for that says nothing about commits. */
+async function thenPinned<T>({ pins }: Served, actor: Actor, work: () => Promise<T>): Promise<T> {
+  if (!pins || !('sessionId' in actor)) return work();
+  try {
+    return await work();
+  } finally {
+    await pinSession(actor.sessionId);
+  }
 }
 
 /** True when somebody else has answered (the timeout) or nobody listens any more. */

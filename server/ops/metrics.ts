@@ -3,8 +3,10 @@
  * Gauges of single processes carry a `process` label (slot number, `jobs` or `primary`): a loop lag must not be averaged.
  */
 import { Counter, Gauge, Registry, type RegistryContentType } from 'prom-client';
+import type { PoolReport } from '../cluster/messages';
 import { type MetricSnapshot, mergeSnapshots } from '../cluster/snapshots';
 import type { WorkerHandle } from '../cluster/worker-handle';
+import { replicasOf } from './database-stats';
 import { queueStats } from './queue-stats';
 import { isUnresponsive, type StatsSource } from './stats';
 
@@ -21,6 +23,13 @@ export async function buildMetrics(source: StatsSource, openMetrics: boolean): P
   const merged = mergeSnapshots([...source.store.all(), own], type);
   return { contentType: type, body: await merged.metrics() };
 }
+
+/** The pools of all processes, by the server they lead to. */
+const pools = ({ supervisor }: StatsSource): { target: string; pool: PoolReport }[] =>
+  supervisor.children.flatMap(({ report }) => [
+    ...(report?.pool ? [{ target: 'primary', pool: report.pool }] : []),
+    ...(report?.replicas ?? []).map(({ name, pool }) => ({ target: name, pool })),
+  ]);
 
 /** A registry made for one scrape: its values are facts that are held elsewhere. */
 function primaryMetrics(source: StatsSource): Registry {
@@ -62,6 +71,25 @@ function primaryMetrics(source: StatsSource): Registry {
   gauge('metrics_oldest_age_seconds', 'Age of the oldest report of a living process').set(oldest / 1000);
   gauge('db_budget_connections', 'Connections granted to processes').set(supervisor.ledger.granted);
   gauge('db_budget_limit', 'Connections this instance may open').set(supervisor.ledger.limit);
+
+  const connections = gauge('db_pool_connections', 'Connections of the pools, by server', ['target', 'state']);
+  const queued = gauge('db_pool_waiting', 'Callers waiting for a connection, by server', ['target']);
+  for (const { target, pool } of pools(source)) {
+    connections.inc({ target, state: 'idle' }, pool.idle);
+    connections.inc({ target, state: 'busy' }, pool.busy);
+    queued.inc({ target }, pool.waiting);
+  }
+  const up = gauge('db_replica_up', '1 while every worker can use the replica', ['target']);
+  const replicaLag = gauge(
+    'db_replica_lag_seconds',
+    'How old the newest data of the replica may be, at most; absent while it is not known',
+    ['target'],
+  );
+  for (const { name, reports } of replicasOf(source)) {
+    up.set({ target: name }, reports.length > 0 && reports.every(({ status }) => status === 'up') ? 1 : 0);
+    const lags = reports.flatMap(({ lag_s }) => lag_s ?? []);
+    if (lags.length > 0) replicaLag.set({ target: name }, Math.max(...lags));
+  }
 
   // Of the whole queue, whichever instance counts it: take the maximum over instances, not the sum. Absent while nobody counts.
   const { jobs, outbox } = queueStats(source);

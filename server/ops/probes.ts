@@ -12,6 +12,7 @@ import { currentContext } from '../../lib/context';
 import { poolStatus } from '../../lib/db';
 import { Unavailable } from '../../lib/errors';
 import { redisReady } from '../../lib/redis';
+import { areReplicasUp } from '../../lib/replicas';
 import { failureBody, successBody } from '../http/envelope';
 import { lifecycle } from '../lifecycle';
 import { checkDatabase, type DatabaseState, databaseState, refreshDatabaseState } from './database-state';
@@ -65,7 +66,7 @@ function readinessChecks(state: DatabaseState): ReadinessChecks {
     migrations: state.pendingMigrations === 0,
     // Parts that this instance does not use cannot be broken.
     redis: config.REDIS_URL === undefined || redisReady(),
-    replicas: true,
+    replicas: areReplicasUp(),
     workers: facts.workersReady >= facts.workersTarget,
     draining: facts.draining,
   };

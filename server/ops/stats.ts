@@ -14,6 +14,7 @@ import type { Supervisor } from '../cluster/supervisor';
 import type { Switches } from '../cluster/switches';
 import type { LastExit, WorkerHandle } from '../cluster/worker-handle';
 import { CACHE_LOOK_UP, cacheStats } from './cache-stats';
+import { ACQUIRE_HISTOGRAM, primaryStats, replicaStats } from './database-stats';
 import { poolerStats } from './pooler-stats';
 import type { PrimaryLoad } from './primary-load';
 import { queueStats } from './queue-stats';
@@ -30,7 +31,7 @@ export const HISTOGRAMS = {
   requestDb: 'autoshop_http_request_db_seconds',
   requestQueries: 'autoshop_http_request_db_queries',
   queries: 'autoshop_db_query_duration_seconds',
-  acquire: 'autoshop_db_pool_acquire_seconds',
+  acquire: ACQUIRE_HISTOGRAM,
   cacheLookUp: CACHE_LOOK_UP,
 } as const;
 
@@ -43,8 +44,6 @@ export const COUNTERS = {
   rateAllowed: 'autoshop_rate_allowed_total',
   failedOpen: 'autoshop_rate_limit_failed_open_total',
   slow: 'autoshop_http_slow_requests_total',
-  connects: 'autoshop_db_connects_total',
-  poolTimeouts: 'autoshop_db_pool_timeouts_total',
   queryErrors: 'autoshop_db_query_errors_total',
   slowQueries: 'autoshop_db_slow_queries_total',
   repeatedReads: 'autoshop_n_plus_one_detected_total',
@@ -289,17 +288,14 @@ function recentStats({ slow_requests, slow_queries, slow_plans, errors }: Recent
   return { slow_requests, slow_queries: slow_queries.map((one) => ({ ...one, plan: plans.get(one.fingerprint) ?? null })), errors };
 }
 
-function db({ config, store, supervisor, recent }: StatsSource, view: WindowView): Stats['db'] {
+function db(source: StatsSource, view: WindowView): Stats['db'] {
+  const { config, store, supervisor, recent } = source;
   const children = supervisor.children;
   const pool = (read: (pool: NonNullable<Report['pool']>) => number) =>
     sumOver(children, (report) => (report.pool ? read(report.pool) : 0));
   const states = children.flatMap(({ report }) => (report?.db ? [report.db] : []));
   const serverMax = states.find(({ server_max }) => server_max !== null)?.server_max ?? null;
-  const acquire = combine(view.distributions(HISTOGRAMS.acquire));
   const statements = combine(view.distributions(HISTOGRAMS.queries));
-  const busy = pool((one) => one.busy);
-  const connects = store.total(COUNTERS.connects);
-  const acquired = countOf(store, HISTOGRAMS.acquire);
   return {
     budget: {
       limit: supervisor.ledger.limit,
@@ -311,34 +307,8 @@ function db({ config, store, supervisor, recent }: StatsSource, view: WindowView
       surge_reserved: supervisor.division.surge.max,
       grants_changed_total: supervisor.ledger.changes,
     },
-    primary: {
-      status: states.length === 0 ? 'unknown' : states.some(({ status }) => status === 'up') ? 'up' : 'down',
-      role: 'primary',
-      latency: states.reduce<number | null>((most, { latency }) => (latency === null ? most : Math.max(most ?? 0, latency)), null),
-      pool: {
-        min: pool((one) => one.min),
-        max: pool((one) => one.max),
-        size: pool((one) => one.size),
-        idle: pool((one) => one.idle),
-        busy,
-        waiting: pool((one) => one.waiting),
-        waiting_max: maxOver(children, (report) => report.pool?.waiting ?? 0) ?? 0,
-        utilization: ratio(
-          busy,
-          pool((one) => one.max),
-        ),
-      },
-      acquire: {
-        p50: toMs(percentile(acquire, 0.5)),
-        p95: toMs(percentile(acquire, 0.95)),
-        max: toMs(percentile(acquire, 1)),
-        timeouts: store.total(COUNTERS.poolTimeouts),
-      },
-      reuse_ratio: acquired === 0 ? null : ratio(Math.max(0, acquired - connects), acquired),
-      connects,
-      lag_s: null,
-    },
-    replicas: [],
+    primary: primaryStats(source, view),
+    replicas: replicaStats(source, view),
     pgbouncer: poolerStats(children),
     ...serverStats(children),
     queries: {

@@ -28,6 +28,8 @@ export const REPORT: Report = {
   gc: { pauses: 0, total_ms: 0, pause_p99: 0 },
   pool: null,
   db: null,
+  replicas: [],
+  figures: null,
   queue: null,
   pooler: null,
   cache: { backend: 'memory', ready: true, bytes: 0, evictions: 0 },

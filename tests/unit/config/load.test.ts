@@ -170,6 +170,14 @@ describe('loadConfig › faults', () => {
     [{ DATABASE_URL: 'mysql://db' }, 'DATABASE_URL: must start with postgres:// or sqlite:'],
     [{ DATABASE_URL: 'postgres://db:port/shop' }, 'DATABASE_URL: has a host that cannot be read'],
     [{ PGBOUNCER_ADMIN_URL: 'sqlite::memory:' }, 'PGBOUNCER_ADMIN_URL: must start with postgres://'],
+    [
+      { DATABASE_REPLICA_URLS: 'postgres://r1/shop' },
+      'DATABASE_REPLICA_URLS: needs DATABASE_URL: the embedded database and SQLite have no replicas',
+    ],
+    [
+      { DATABASE_URL: 'postgres://db/shop', DATABASE_REPLICA_URLS: 'postgres://r1/shop', INSTANCES: '2' },
+      'DATABASE_REPLICA_URLS: with 2 INSTANCES needs REDIS_URL: each must know who wrote at another, to show it at once',
+    ],
   ])('%j › refused with the arithmetic', (env, fault) => {
     expect(faultsOf(env)).toEqual([fault]);
   });
@@ -242,7 +250,9 @@ describe('loadConfig › files', () => {
           SMTP_URL: 'smtp://m',
           SENTRY_DSN: 'https://k@s/1',
         }[name as string] ?? SECRET);
-    const config = load({ [`${name}_FILE`]: file('secret', `${value}\n`) });
+    // Replicas are of a database that is named.
+    const primary = name === 'DATABASE_REPLICA_URLS' ? { DATABASE_URL: 'postgres://localhost/x' } : {};
+    const config = load({ ...primary, [`${name}_FILE`]: file('secret', `${value}\n`) });
     expect([config[name]].flat()).toEqual([value]);
   });
 
