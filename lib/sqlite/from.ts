@@ -4,7 +4,7 @@ import { itemType } from './functions';
 import { NotCarried } from './not-carried';
 import { type Column, type Scope, type Shape, type Source, sourceOf } from './scope';
 import type { Query, Translator } from './translator';
-import { coerce, identifier, isArray, isJson, isWhole, type SqlType, typeOf } from './types';
+import { coerce, commonType, identifier, isArray, isJson, isWhole, type SqlType, typeOf } from './types';
 
 const ROW_FUNCTIONS = new Set([
   'unnest',
@@ -151,10 +151,10 @@ function rowFunction({ functions, ordinality, alias, coldeflist }: RangeFunction
       addSource([column(0, only, 'json', `(${each(0)}.value)`)]);
       return `json_each(${jsonText(values)}) AS ${each(0)}`;
     case 'generate_series': {
-      const [first] = values;
-      const type = first && !isWhole(first.type) && first.type !== 'unknown' ? first.type : 'int8';
+      const found = commonType(values.slice(0, 2).map((value) => value.type));
+      const type = found === 'unknown' ? 'int4' : found;
       const isSteps = values.length === 3;
-      if (isSteps === (type === 'int8')) throw new NotCarried('generate_series of these types');
+      if (isSteps === isWhole(type)) throw new NotCarried('generate_series of these types');
       addSource([column(0, only, type, `${each(0)}.value`)]);
       const bounds = values.map((value, index) => coerce(value, index === 2 ? 'interval' : type).sql);
       return `json_each(${isSteps ? 'instant_series' : 'whole_series'}(${bounds})) AS ${each(0)}`;
