@@ -4,6 +4,7 @@
  * instances need not agree.
  */
 import type { Redis } from 'ioredis';
+import { type RedisReply, RedisStore } from 'rate-limit-redis';
 import type { LimitBackend, LimitResult } from './cluster-ports';
 import { askRedis } from './redis';
 import { SLICES } from './sliding-window';
@@ -45,10 +46,44 @@ return { admitted and 1 or 0, used, last + window - now }
 `;
 
 type Answer = [admitted: number, used: number, resetMs: number];
-interface WithTake extends Redis {
-  limitTake(key: string, limit: number, windowMs: number, cost: number, slices: number, now: number | ''): Promise<Answer>;
+
+const isForgotten = (error: unknown): boolean => error instanceof Error && error.message.startsWith('NOSCRIPT');
+
+/** The store of rate-limit-redis with another script in it: its own counts windows that begin with the first use. */
+class SlidingStore extends RedisStore {
+  override async loadIncrementScript(): Promise<string> {
+    return (await this.sendCommand({ isReadOnly: false, command: ['SCRIPT', 'LOAD', TAKE] })) as string;
+  }
+
+  /** The script is loaded once, and again when Redis has forgotten it. */
+  async take(subject: string, args: readonly (string | number)[]): Promise<Answer> {
+    const key = this.prefixKey(subject);
+    const run = async () => {
+      this.incrementScriptSha ??= this.loadIncrementScript();
+      const command = ['EVALSHA', await this.incrementScriptSha, '1', key, ...args.map(String)];
+      return (await this.sendCommand({ key, isReadOnly: false, command })) as unknown as Answer;
+    };
+    try {
+      return await run();
+    } catch (error) {
+      this.incrementScriptSha = undefined as never;
+      if (!isForgotten(error)) throw error;
+      return run();
+    }
+  }
 }
-const prepared = new WeakSet<Redis>();
+
+const stores = new WeakMap<Redis, SlidingStore>();
+
+function storeOf(redis: Redis): SlidingStore {
+  let store = stores.get(redis);
+  if (!store) {
+    const sendCommand = (command: string, ...args: string[]) => redis.call(command, ...args) as Promise<RedisReply>;
+    store = new SlidingStore({ prefix: PREFIX, sendCommand });
+    stores.set(redis, store);
+  }
+  return store;
+}
 
 interface TakeIn {
   key: string;
@@ -61,19 +96,15 @@ interface TakeIn {
 
 /** One use, by the script. */
 export async function takeInRedis(redis: Redis, { key, limit, windowMs, cost, now }: TakeIn): Promise<LimitResult> {
-  if (!prepared.has(redis)) {
-    redis.defineCommand('limitTake', { numberOfKeys: 1, lua: TAKE });
-    prepared.add(redis);
-  }
-  const [admitted, used, resetMs] = await (redis as WithTake).limitTake(keyIn(key, windowMs), limit, windowMs, cost, SLICES, now ?? '');
+  const [admitted, used, resetMs] = await storeOf(redis).take(subjectOf(key, windowMs), [limit, windowMs, cost, SLICES, now ?? '']);
   return { allowed: admitted === 1, used, remaining: Math.max(0, limit - used), resetMs: Math.max(0, resetMs) };
 }
 
-const keyIn = (key: string, windowMs: number): string => `${PREFIX}${windowMs}:${key}`;
+const subjectOf = (key: string, windowMs: number): string => `${windowMs}:${key}`;
 
 export const redisLimits: LimitBackend = {
   take: (key, limit, windowMs, cost = 1) => askRedis((redis) => takeInRedis(redis, { key, limit, windowMs, cost })),
   async reset(key, windowMs) {
-    await askRedis((redis) => redis.del(keyIn(key, windowMs)));
+    await askRedis((redis) => storeOf(redis).resetKey(subjectOf(key, windowMs)));
   },
 };
