@@ -29,8 +29,8 @@ test.each(documents)('%s › every file that it links to exists', (path) => {
 
 test.each(documents)('%s › every variable that it sets is one the service reads', (path) => {
   const known = new Set([...Object.keys(environmentSchema.shape), ...SECRET_VARIABLES.map((name) => `${name}_FILE`)]);
-  // Variables of the load tools, not of the service.
-  for (const name of ['BASE_URL', 'STAFF_LOGIN', 'STAFF_PASSWORD', 'REQUIRE_SERVICES']) known.add(name);
+  // Variables of the load tools and of the tests, not of the service.
+  for (const name of ['BASE_URL', 'STAFF_LOGIN', 'STAFF_PASSWORD', 'REQUIRE_SERVICES', 'TEST_THROUGH']) known.add(name);
   const set = [...text(path).matchAll(/(?<![\w$])([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)=/g)].map(([, name]) => name as string);
   expect(set.filter((name) => !known.has(name))).toEqual([]);
 });
