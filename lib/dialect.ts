@@ -1,6 +1,6 @@
 /**
  * Which database this process works on, and all that follows from it. Everything above speaks PostgreSQL. On SQLite (development
- * and tests, one worker) a client translates it: `lib/sqlite/`, loaded only then. See docs/adr/0012-sqlite-by-translation.md.
+ * and tests, one worker) a client translates it: `lib/sqlite/`, loaded only then. See docs/adr/0014-sqlite-by-translation.md.
  */
 import pg from 'pg';
 import { config } from '../config';
