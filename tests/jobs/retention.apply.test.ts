@@ -59,40 +59,49 @@ const rowsBy = (lines: { table: string; rows: number }[]): Record<string, number
 const plus = (counts: Record<string, number>, more: number) =>
   Object.fromEntries(Object.entries(counts).map(([table, n]) => [table, n + more]));
 
-test('rows past their time in two shops › a dry run names them and removes none; two runs at once remove each once; the others stay', async () => {
-  const before = await Promise.all(shops.map(countsOf));
-  // Other files' shops are in the same database.
-  const others = rowsBy(await unsafeApplyRetention({ dryRun: true }));
-  for (const shop of shops) {
-    await age(shop, OLD_DAYS, 5);
-    await age(shop, YOUNG_DAYS, 2);
-  }
-  const dry = await unsafeApplyRetention({ dryRun: true });
-  expect(await Promise.all(shops.map(countsOf))).toEqual(before.map((counts) => plus(counts, 7)));
-  const named = rowsBy(dry);
-  for (const { table } of HISTORIES) expect([table, (named[table] ?? 0) - (others[table] ?? 0)]).toEqual([table, 10]);
+test(
+  'rows past their time in two shops › a dry run names them and removes none; two runs at once remove each once; the others stay',
+  async () => {
+    const before = await Promise.all(shops.map(countsOf));
+    // Other files' shops are in the same database.
+    const others = rowsBy(await unsafeApplyRetention({ dryRun: true }));
+    for (const shop of shops) {
+      await age(shop, OLD_DAYS, 5);
+      await age(shop, YOUNG_DAYS, 2);
+    }
+    const dry = await unsafeApplyRetention({ dryRun: true });
+    expect(await Promise.all(shops.map(countsOf))).toEqual(before.map((counts) => plus(counts, 7)));
+    const named = rowsBy(dry);
+    for (const { table } of HISTORIES) expect([table, (named[table] ?? 0) - (others[table] ?? 0)]).toEqual([table, 10]);
 
-  const runs = await Promise.all([unsafeApplyRetention({ dryRun: false, batch: 2 }), unsafeApplyRetention({ dryRun: false, batch: 2 })]);
-  for (const { table } of HISTORIES) {
-    const removed = runs.flatMap((lines) => lines.filter((line) => line.table === table)).reduce((sum, { rows }) => sum + rows, 0);
-    expect([table, removed]).toEqual([table, named[table]]);
-  }
-  expect(await Promise.all(shops.map(countsOf))).toEqual(before.map((counts) => plus(counts, 2)));
-  expect((await unsafeApplyRetention({ dryRun: true })).filter(({ rows }) => rows > 0)).toEqual([]);
-}, EVERY_SHOP_MS);
+    const runs = await Promise.all([unsafeApplyRetention({ dryRun: false, batch: 2 }), unsafeApplyRetention({ dryRun: false, batch: 2 })]);
+    for (const { table } of HISTORIES) {
+      const removed = runs.flatMap((lines) => lines.filter((line) => line.table === table)).reduce((sum, { rows }) => sum + rows, 0);
+      expect([table, removed]).toEqual([table, named[table]]);
+    }
+    expect(await Promise.all(shops.map(countsOf))).toEqual(before.map((counts) => plus(counts, 2)));
+    expect((await unsafeApplyRetention({ dryRun: true })).filter(({ rows }) => rows > 0)).toEqual([]);
+  },
+  EVERY_SHOP_MS,
+);
 
-test('what has expired › the dry run counts it too', async () => {
-  const [shop] = shops;
-  await admin(
-    `INSERT INTO idempotency_keys (tenant_id, actor, method, route, key, body_hash, status, response, expires_at)
+test(
+  'what has expired › the dry run counts it too',
+  async () => {
+    const [shop] = shops;
+    await admin(
+      `INSERT INTO idempotency_keys (tenant_id, actor, method, route, key, body_hash, status, response, expires_at)
       VALUES ($1, 'a', 'POST', 'r', $2, 'h', 200, '{}', now() - interval '1 minute')`,
-    [shop?.tenant.id, randomUUID()],
-  );
-  const rowsOf = (lines: Awaited<ReturnType<typeof unsafeApplyRetention>>) => lines.find(({ table }) => table === 'idempotency_keys')?.rows;
-  expect(rowsOf(await unsafeApplyRetention({ dryRun: true }))).toBe(1);
-  expect(rowsOf(await unsafeApplyRetention({ dryRun: false }))).toBe(1);
-  expect(rowsOf(await unsafeApplyRetention({ dryRun: true }))).toBe(0);
-}, EVERY_SHOP_MS);
+      [shop?.tenant.id, randomUUID()],
+    );
+    const rowsOf = (lines: Awaited<ReturnType<typeof unsafeApplyRetention>>) =>
+      lines.find(({ table }) => table === 'idempotency_keys')?.rows;
+    expect(rowsOf(await unsafeApplyRetention({ dryRun: true }))).toBe(1);
+    expect(rowsOf(await unsafeApplyRetention({ dryRun: false }))).toBe(1);
+    expect(rowsOf(await unsafeApplyRetention({ dryRun: true }))).toBe(0);
+  },
+  EVERY_SHOP_MS,
+);
 
 describe('the function by which histories are removed, called by whoever has the service role', () => {
   const remove = async (scope: string | null, table: string, days: number): Promise<number | string> => {
