@@ -191,6 +191,9 @@ export const environmentSchema = z.object({
   DB_POOL_SIZE: whole(4).optional().meta({ kind: 'whole number' }).describe('Alias of DB_POOL_MAX; both given and different is refused'),
   DB_QUEUE_MAX: count(200, 1).describe('Requests of one worker that may wait for a connection; more are answered 503'),
   DB_TIMEOUT: seconds(30, 1).describe('Limit for a statement, and for waiting for a connection'),
+  DB_IDLE_TRANSACTION_TIMEOUT: seconds(30, 1).describe(
+    'Time a transaction may stand still before the server ends it (`idle_in_transaction_session_timeout`)',
+  ),
   DB_MAX_CONNECTIONS: count(100, 1).describe('`max_connections` of the server, for the connection arithmetic'),
   DB_RESERVE: count(10).describe('Connections left free for administration'),
   DB_SSL: z

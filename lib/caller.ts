@@ -4,11 +4,25 @@
  */
 export class Caller {
   #gone = false;
+  #commits = 0;
   #listeners: Set<() => void> | undefined;
 
   /** The client has closed its connection, or has been answered without the result. */
   get gone(): boolean {
     return this.#gone;
+  }
+
+  /** A COMMIT of this caller has been sent and not answered: what becomes of it cannot be said now. */
+  get committing(): boolean {
+    return this.#commits > 0;
+  }
+
+  /** A COMMIT goes out. Returns the function that notes its answer. */
+  commits(): () => void {
+    this.#commits += 1;
+    return () => {
+      this.#commits -= 1;
+    };
   }
 
   leave(): void {

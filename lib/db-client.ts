@@ -5,7 +5,9 @@
 import pg from 'pg';
 import { config } from '../config';
 import { breadcrumbs } from './breadcrumbs';
+import type { Caller } from './caller';
 import { type Context, currentContext, withContext } from './context';
+import { cancelStatement } from './db-cancel';
 import { fingerprint } from './fingerprint';
 import { log } from './log';
 import { metrics } from './metrics';
@@ -152,10 +154,13 @@ export class InstrumentedClient extends pg.Client {
     const original = pg.Client.prototype.query as unknown as AnyQuery;
     const [query, values, callback] = args;
     const text = typeof query === 'string' ? query : (query.text ?? '');
-    if (CONTROL.test(text)) return original.apply(this, args);
+    if (CONTROL.test(text)) return this.#control(original.apply(this, args));
     const answered = observed({ text, values: Array.isArray(values) ? values : valuesOf(query), target: this.target });
     const written = writeWatch(text);
+    const caller = currentContext()?.caller;
+    const cancellation = caller && new Cancellation(this, caller);
     const done = (error: unknown): void => {
+      cancellation?.over();
       if (!error) written?.();
       this.#nameLostConnection(error);
       answered(error);
@@ -164,7 +169,8 @@ export class InstrumentedClient extends pg.Client {
       (next: Callback): Callback =>
       (error, result) => {
         done(error);
-        next(error, result);
+        if (cancellation?.underWay) void cancellation.underWay.then(() => next(error, result));
+        else next(error, result);
       };
     if (isSubmittable(query)) {
       query.callback = wrap(query.callback);
@@ -173,22 +179,70 @@ export class InstrumentedClient extends pg.Client {
     if (typeof values === 'function') return original.call(this, query, wrap(values as Callback));
     if (typeof callback === 'function') return original.call(this, query, values, wrap(callback as Callback));
     return (original.apply(this, args) as Promise<unknown>).then(
-      (result) => {
+      async (result) => {
         done(null);
+        await cancellation?.underWay;
         return result;
       },
-      (error: unknown) => {
+      async (error: unknown) => {
         done(error);
+        await cancellation?.underWay;
         throw error;
       },
     );
   }) as unknown as pg.Client['query'];
 
+  /** True when nothing that is sent here reaches the server. */
+  get isBroken(): boolean {
+    const { _queryable, _ending } = this as unknown as ClientInternals;
+    return !_queryable || _ending;
+  }
+
+  #control(answer: unknown): unknown {
+    if (!(answer instanceof Promise)) return answer;
+    return answer.catch((error: unknown) => {
+      this.#nameLostConnection(error);
+      throw error;
+    });
+  }
+
   /** pg reports a connection that broke under a statement as a bare Error; give it the code that says so. */
   #nameLostConnection(error: unknown): void {
-    const { _queryable, _ending } = this as unknown as ClientInternals;
-    if (error instanceof Error && !('code' in error) && (!_queryable || _ending)) Object.assign(error, { code: 'ECONNRESET' });
+    if (error instanceof Error && !('code' in error) && this.isBroken) Object.assign(error, { code: 'ECONNRESET' });
   }
+}
+
+/** A statement that is cancelled ends within a moment. One that has not, after this time, hangs on a connection that leads nowhere. */
+const CANCELLED_MS = 2_000;
+
+/** Ends a statement when nobody waits for its result any more. */
+class Cancellation {
+  readonly #stop: () => void;
+  #timer: NodeJS.Timeout | undefined;
+  #over = false;
+  /** Set while the request to cancel is on its way: until it has arrived it could hit the connection's next statement. */
+  underWay: Promise<void> | undefined;
+
+  constructor(client: pg.Client, caller: Caller) {
+    this.#stop = caller.onLeave(() => {
+      this.underWay = cancelStatement(client).then(() => {
+        if (!this.#over) this.#timer = setTimeout(() => destroy(client), CANCELLED_MS);
+      });
+    });
+  }
+
+  /** The statement has ended, by itself or not. */
+  over(): void {
+    this.#over = true;
+    this.#stop();
+    clearTimeout(this.#timer);
+  }
+}
+
+/** Breaks the connection off: whatever waits on it fails at once. */
+function destroy(client: pg.Client): void {
+  log.warn('a statement did not end when it was cancelled; its connection is given up');
+  (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
 }
 
 /** The client class for one server: Sequelize makes its clients itself, so what it knows of them is their class. */

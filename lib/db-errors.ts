@@ -41,7 +41,11 @@ const CONSTRAINTS: Readonly<Record<string, () => AppError>> = {
 };
 
 const RETRYABLE = new Set(['40P01', '40001']);
+/** `read_only_sql_transaction`: the server has become a standby. Its connections are of no use to a service that writes. */
+const DEMOTED = '25006';
+/** The connection that ran the statement is of no further use. */
 const GONE = new Set([
+  DEMOTED,
   'ECONNREFUSED',
   'ECONNRESET',
   'ETIMEDOUT',
@@ -58,19 +62,34 @@ const GONE = new Set([
 /** True for a deadlock or serialisation failure: the same work may succeed when tried again. */
 export const isRetryable = (error: unknown): boolean => RETRYABLE.has(driverError(error)?.code ?? '');
 
+const CANNOT_CONNECT = /^Sequelize(Connection|Host|InvalidConnection|AccessDenied)/;
+/** The pool was busy: that says nothing about the server. */
+const ACQUIRE_TIMEOUT = 'SequelizeConnectionAcquireTimeoutError';
+
+/** True when there was no connection to begin with: the server is down or refuses, and the next attempt would meet the same. */
+export const isConnectFailure = (error: unknown): boolean =>
+  error instanceof Error && error.name !== ACQUIRE_TIMEOUT && CANNOT_CONNECT.test(error.name);
+
+/** What a query can do beside reading: in a WITH clause, and SELECT INTO. FOR UPDATE only locks, but is not worth telling apart. */
+const WRITES = /\b(insert|update|delete|merge|into)\b/i;
+/** Functions that act, by the names of PostgreSQL's and ours. */
+const ACTS = /\b(nextval|setval|enqueue_job|add_job|pg_notify|set_config|pg_(try_)?advisory\w*|pg_(terminate|cancel)\w*|lo_\w+)\s*\(/i;
+
+/**
+ * True for a statement that only reads, so that doing it twice is doing it once. A word that could write decides against it, also
+ * where it is part of a literal: then the caller gets the error, which is never wrong.
+ */
+export const isPlainRead = (text: string): boolean =>
+  /^\s*(select|with|table|values)\b/i.test(text) && !WRITES.test(text) && !ACTS.test(text);
+
 /** True when the connection that ran the statement is of no further use (a FATAL error arrives before the socket closes). */
 export function isConnectionLost(error: unknown): boolean {
   const code = driverError(error)?.code ?? '';
   return GONE.has(code) || code.startsWith('08') || (error as { severity?: string }).severity === 'FATAL';
 }
 
-const CANNOT_CONNECT = /^Sequelize(Connection|Host|InvalidConnection|AccessDenied)/;
-/** The pool was busy: that says nothing about the server. */
-const ACQUIRE_TIMEOUT = 'SequelizeConnectionAcquireTimeoutError';
-
 /** True when no connection to the server could be had, or the one that ran the statement was lost. */
-export const isServerLost = (error: unknown): boolean =>
-  isConnectionLost(error) || (error instanceof Error && error.name !== ACQUIRE_TIMEOUT && CANNOT_CONNECT.test(error.name));
+export const isServerLost = (error: unknown): boolean => isConnectionLost(error) || isConnectFailure(error);
 
 /** The name of the constraint that refused a write, when one did. */
 export const violatedConstraint = (error: unknown): string | undefined => driverError(error)?.constraint;

@@ -7,12 +7,14 @@ import { type Options, Sequelize, type Transaction } from 'sequelize';
 import { config } from '../config';
 import { parsePostgresUrl } from '../config/postgres-url';
 import { currentContext } from './context';
-import { NO_JIT, prepareScope, type Scope, ScopedQuery } from './db-client';
-import { isConnectionLost } from './db-errors';
+import { type InstrumentedClient, NO_JIT, prepareScope, type Scope, ScopedQuery } from './db-client';
+import { isConnectionLost, isPlainRead } from './db-errors';
 import { HostList, loginOf } from './db-hosts';
 import { type ConnectionManager, ManagedPool } from './db-pool';
 import { sslOptions } from './db-ssl';
 import { addressOf, driver, isSqlite, sqliteServer } from './dialect';
+import { OutcomeUnknown } from './errors';
+import { log } from './log';
 import { metrics } from './metrics';
 
 const APP_ROLE = 'autoshop_app';
@@ -23,7 +25,6 @@ export const STATEMENT_TIMEOUT_MS = config.DB_TIMEOUT * 1000;
 
 interface QueryInterfaceInternals {
   queryGenerator: { startTransactionQuery(transaction: Transaction & { parent?: Transaction }): string };
-  commitTransaction(transaction: Transaction): Promise<void>;
 }
 
 /** `name` makes it a prepared statement, planned once for each connection: give hot reads one (unique in the project). */
@@ -106,25 +107,42 @@ export class DatabaseInstance {
     for (const connection of connections) this.#manager.releaseConnection(connection);
   }
 
-  /** Runs one statement alone, with its scope, in one round trip. */
+  /**
+   * Runs one statement alone, with its scope, in one round trip. A plain read whose connection turns out to be dead is sent once
+   * more on another; a statement that could write never is.
+   * @throws OutcomeUnknown when the connection broke under a statement that could write
+   */
   async read<Row extends object>(sql: Sql, values: readonly unknown[], tenantId: string): Promise<Row[]> {
     const statement = { ...(sql.name ? { name: sql.name } : {}), text: sql.text, values: values as unknown[] };
-    const client = (await this.#manager.getConnection({ type: 'SELECT' })) as pg.Client;
-    try {
-      const rows = await new Promise<Row[]>((resolve, reject) => {
-        const scoped = new ScopedQuery(this.#scope(tenantId), statement, (error, result) =>
-          error ? reject(error) : resolve(result.rows as Row[]),
-        );
-        client.query(scoped as unknown as pg.Query);
-      });
-      this.#manager.releaseConnection(client);
-      return rows;
-    } catch (error) {
-      // A lost connection must not go back: the next caller would fail on it before its end is noticed.
-      if (isConnectionLost(error)) this.pool.destroyQuietly(client);
-      else this.#manager.releaseConnection(client);
-      throw error;
+    for (let first = true; ; first = false) {
+      const client = (await this.#manager.getConnection({ type: 'SELECT' })) as pg.Client;
+      const began = performance.now();
+      try {
+        const rows = await this.#send<Row>(client, statement, tenantId);
+        this.#manager.releaseConnection(client);
+        return rows;
+      } catch (error) {
+        if (!isConnectionLost(error)) {
+          this.#manager.releaseConnection(client);
+          throw error;
+        }
+        // A lost connection must not go back: the next caller would fail on it before its end is noticed.
+        this.pool.destroyQuietly(client);
+        this.pool.discardIdle(began);
+        if (!isPlainRead(sql.text)) throw new OutcomeUnknown(error);
+        if (!first || currentContext()?.caller?.gone) throw error;
+        log.info('read repeated on another connection', { target: this.target });
+      }
     }
+  }
+
+  #send<Row extends object>(client: pg.Client, statement: Sql & { values: unknown[] }, tenantId: string): Promise<Row[]> {
+    return new Promise((resolve, reject) => {
+      const scoped = new ScopedQuery(this.#scope(tenantId), statement, (error, result) =>
+        error ? reject(error) : resolve(result.rows as Row[]),
+      );
+      client.query(scoped as unknown as pg.Query);
+    });
   }
 
   #scope(tenantId: string): Scope {
@@ -167,7 +185,6 @@ export class DatabaseInstance {
       transaction.parent
         ? `SAVEPOINT "${(transaction as unknown as { name: string }).name}";`
         : `START TRANSACTION; ${scopeSql(this.#scope(ambientTenantId()))}`;
-    internals.commitTransaction = commit;
     connectToHosts(instance, new HostList(parsePostgresUrl(address)));
     return instance;
   }
@@ -190,19 +207,47 @@ function connectToHosts({ connectionManager }: Sequelize, hosts: HostList): void
     );
 }
 
-/** A transaction that a failed statement has aborted answers COMMIT with ROLLBACK and no error: nothing was stored, so say so. */
-async function commit(transaction: Transaction): Promise<void> {
-  const state = transaction as unknown as { parent?: Transaction; connection: pg.Client; finished?: string };
-  if (state.parent) return;
-  const { command } = await state.connection.query('COMMIT');
+/**
+ * Ends a transaction by storing it, and gives its connection back.
+ * @throws OutcomeUnknown when the connection broke before the server answered; any other error means that nothing was stored
+ */
+export async function commit(transaction: Transaction): Promise<void> {
+  const state = transaction as unknown as { connection: InstrumentedClient; finished?: string; cleanup(): void };
   state.finished = 'commit';
+  if (state.connection.isBroken) {
+    await abandon(transaction);
+    throw Object.assign(new Error('The connection broke before COMMIT was sent'), { code: 'ECONNRESET' });
+  }
+  let command: string;
+  try {
+    ({ command } = await state.connection.query('COMMIT'));
+  } catch (error) {
+    if (!isConnectionLost(error)) {
+      state.cleanup();
+      throw error;
+    }
+    await abandon(transaction);
+    throw new OutcomeUnknown(error);
+  }
+  state.cleanup();
+  // One that a failed statement has aborted answers COMMIT with ROLLBACK and no error: nothing was stored, so say so.
   if (command !== 'COMMIT') throw new Error('The transaction was rolled back: a statement in it had failed');
 }
+
+/** Gives up a transaction whose connection is lost: there is nobody left to roll it back with, and the server does it by itself. */
+export async function abandon(transaction: Transaction): Promise<void> {
+  const state = transaction as unknown as { finished?: string; forceCleanup(): Promise<void> };
+  state.finished ??= 'rollback';
+  await state.forceCleanup().catch((error: unknown) => log.warn('closing a connection failed', { error }));
+}
+
+/** A worker that stops in the middle of a transaction must not hold its locks for ever. */
+const IDLE_LIMIT = `set_config('idle_in_transaction_session_timeout', '${config.DB_IDLE_TRANSACTION_TIMEOUT * 1000}', true)`;
 
 function scopeSql({ tenantId, timeoutMs, role }: Scope): string {
   if (tenantId !== '' && !TENANT_ID.test(tenantId)) throw new Error('The tenant of the context is not a UUID');
   const setRole = role === null ? '' : `, set_config('role', '${role}', true)`;
-  return `SELECT set_config('app.tenant_id', '${tenantId}', true), set_config('statement_timeout', '${timeoutMs}', true), ${NO_JIT}${setRole};`;
+  return `SELECT set_config('app.tenant_id', '${tenantId}', true), set_config('statement_timeout', '${timeoutMs}', true), ${IDLE_LIMIT}, ${NO_JIT}${setRole};`;
 }
 
 const ambientTenantId = (): string => currentContext()?.tenant?.id ?? '';

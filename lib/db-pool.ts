@@ -30,7 +30,7 @@ interface PoolInternals {
   readonly using: number;
   readonly waiting: number;
   _count: number;
-  _factory: { min: number; max: number };
+  _factory: { min: number; max: number; create(): Promise<object> };
   _availableObjects: { resource: unknown }[];
   _pendingAcquires: Deferred[];
   _dispense(): void;
@@ -65,6 +65,7 @@ export class ManagedPool {
   readonly #wait = new PoolWait();
   /** Connections that are out, and since when. */
   readonly #heldSince = new Map<unknown, number>();
+  readonly #openedAt = new WeakMap<object, number>();
   /** When each caller in the queue began to wait, the first one first. */
   readonly #waitingSince = new Map<Deferred, number>();
 
@@ -73,6 +74,7 @@ export class ManagedPool {
     const { pool } = manager;
     this.#pool = pool;
     this.#boundQueue(manager, maxWaiting, target);
+    this.#watchOpening(pool);
     this.#watchAcquire(pool);
     this.#watchReturn(pool);
   }
@@ -84,6 +86,16 @@ export class ManagedPool {
     pool._factory.max = max;
     for (const { resource } of pool._availableObjects.slice(0, Math.max(0, pool.size - max))) this.destroyQuietly(resource);
     pool._dispense();
+  }
+
+  /**
+   * Closes idle connections that were opened before `moment` (`performance.now()`): one of their age has just turned out to be dead,
+   * and a server that ended one has most likely ended all. Younger ones have been made since.
+   */
+  discardIdle(moment: number): void {
+    for (const { resource } of [...this.#pool._availableObjects]) {
+      if ((this.#openedAt.get(resource as object) ?? 0) < moment) this.destroyQuietly(resource);
+    }
   }
 
   /** Closes every idle connection; resolves when they are closed. */
@@ -134,6 +146,15 @@ export class ManagedPool {
       } finally {
         metrics.poolAcquireSeconds.observe({ target }, (performance.now() - started) / 1000);
       }
+    };
+  }
+
+  #watchOpening({ _factory }: PoolInternals): void {
+    const create = _factory.create.bind(_factory);
+    _factory.create = async () => {
+      const resource = await create();
+      this.#openedAt.set(resource, performance.now());
+      return resource;
     };
   }
 

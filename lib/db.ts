@@ -12,11 +12,11 @@ import { type Tag, tagOf, writtenTables } from './cache/tables';
 import { currentContext, tenant } from './context';
 import { lastAnswerAt, watchWrites } from './db-client';
 import { cursorRows } from './db-cursor';
-import { isRetryable } from './db-errors';
-import { DatabaseInstance, type ServerInfo, type Sql } from './db-instance';
+import { isConnectFailure, isConnectionLost, isRetryable } from './db-errors';
+import { abandon, commit, DatabaseInstance, type ServerInfo, type Sql } from './db-instance';
 import type { PoolStatus } from './db-pool';
 import { closeServer } from './dialect';
-import { Unavailable } from './errors';
+import { OutcomeUnknown, Unavailable } from './errors';
 import { log } from './log';
 import { currentReadRoute } from './read-route';
 
@@ -185,39 +185,77 @@ Sequelize.useCLS({
 
 /**
  * Runs `work` in a transaction: joins the open one, else starts one whose BEGIN carries the tenant scope. Deadlocks and
- * serialisation failures are retried, so `work` must not act outside the database; what must happen only after the commit
- * goes through {@link afterCommit}. Keep it short: one statement at a time, no HTTP call, no mail.
+ * serialisation failures are retried, and once a connection that broke before COMMIT was sent, when nothing can have been stored;
+ * so `work` must not act outside the database. What must happen only after the commit goes through {@link afterCommit}. Keep it
+ * short: one statement at a time, no HTTP call, no mail.
+ * @throws OutcomeUnknown when the connection broke during COMMIT: that is never repeated here
  */
 export async function inTransaction<T>(work: () => Promise<T>): Promise<T> {
   if (unitsOfWork.getStore()) return work();
+  const { result, afterCommit: acts } = await untilStored(work);
+  for (const act of acts) await act();
+  return result;
+}
+
+interface Stored<T> extends Pick<UnitOfWork, 'afterCommit'> {
+  result: T;
+}
+
+async function untilStored<T>(work: () => Promise<T>): Promise<Stored<T>> {
+  let lost = false;
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await runUnit(work);
     } catch (error) {
-      if (attempt >= MAX_ATTEMPTS || !isRetryable(error)) throw error;
-      log.info('transaction retried', { attempt });
+      const breaks = isConnectionLost(error) && !isConnectFailure(error);
+      const mayRepeat = isRetryable(error) || (breaks && !lost);
+      if (attempt >= MAX_ATTEMPTS || !mayRepeat || currentContext()?.caller?.gone) throw error;
+      lost ||= breaks;
+      log.info('transaction retried', { attempt, lost });
     }
   }
 }
 
-async function runUnit<T>(work: () => Promise<T>): Promise<T> {
-  const transaction = await sequelize.transaction();
-  const unit: UnitOfWork = { transaction, afterCommit: [], writes: new Set() };
-  let result: T;
+async function runUnit<T>(work: () => Promise<T>): Promise<Stored<T>> {
+  const began = performance.now();
   try {
-    result = await unitsOfWork.run(unit, work);
+    const transaction = await sequelize.transaction();
+    const unit: UnitOfWork = { transaction, afterCommit: [], writes: new Set() };
+    let result: T;
+    try {
+      result = await unitsOfWork.run(unit, work);
+      refuseIfAnswered();
+    } catch (error) {
+      await undo(transaction, error);
+      throw error;
+    }
+    await store(unit);
+    return { result, afterCommit: unit.afterCommit };
   } catch (error) {
-    await transaction.rollback().catch((failure: unknown) => log.warn('rollback failed', { error: failure }));
+    if (isConnectionLost(error) || error instanceof OutcomeUnknown) pool.discardIdle(began);
     throw error;
   }
+}
+
+/** Who has been told that nothing was done, or is gone, must not find it done. @throws Unavailable `client_gone` */
+function refuseIfAnswered(): void {
+  if (currentContext()?.caller?.gone) throw new Unavailable('client_gone');
+}
+
+async function undo(transaction: Transaction, error: unknown): Promise<void> {
+  if (isConnectionLost(error)) await abandon(transaction);
+  else await transaction.rollback().catch((failure: unknown) => log.warn('rollback failed', { error: failure }));
+}
+
+async function store({ transaction, writes }: UnitOfWork): Promise<void> {
+  const committed = currentContext()?.caller?.commits();
   try {
-    await transaction.commit();
+    await commit(transaction);
   } finally {
+    committed?.();
     // Also when COMMIT failed: a connection lost on the way back does not say what became of it.
-    await announceWrites(unit.writes);
+    await announceWrites(writes);
   }
-  for (const act of unit.afterCommit) await act();
-  return result;
 }
 
 /** Runs `act` after the open transaction has committed, or at once when none is open. */

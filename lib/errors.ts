@@ -153,6 +153,19 @@ export class Unavailable extends AppError {
   }
 }
 
+/**
+ * 500: the connection broke while a change was being stored, and the server did not say whether it was. Nothing in the service
+ * repeats it; a caller may repeat it under the same Idempotency-Key, or has to look first.
+ */
+export class OutcomeUnknown extends AppError {
+  readonly status = 500;
+  constructor(cause?: unknown) {
+    super('outcome_unknown', 'It is not known whether the change was stored. Repeat it with the same Idempotency-Key, or look first.', {
+      cause,
+    });
+  }
+}
+
 /** 503: closed on purpose, for a while; only owners get in. */
 export class UnderMaintenance extends AppError {
   readonly status = 503;

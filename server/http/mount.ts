@@ -7,7 +7,16 @@ import type { Application, Request, RequestHandler, Response } from 'express';
 import { config } from '../../config';
 import { breadcrumbs } from '../../lib/breadcrumbs';
 import { type Actor, ANONYMOUS, type Context, type Tenant, withContext } from '../../lib/context';
-import { AppError, BadRequest, Forbidden, MethodNotAllowed, NotFound, Unauthenticated, Unavailable } from '../../lib/errors';
+import {
+  AppError,
+  BadRequest,
+  Forbidden,
+  MethodNotAllowed,
+  NotFound,
+  OutcomeUnknown,
+  Unauthenticated,
+  Unavailable,
+} from '../../lib/errors';
 import { metrics } from '../../lib/metrics';
 import { onReadRoute } from '../../lib/read-route';
 import { hasReplicas, routeReads } from '../../lib/replicas';
@@ -123,8 +132,9 @@ async function serve(req: Request, res: Response, served: Served, params: Readon
   lifecycle.describe(res, { route: id });
   const timer = setTimeout(() => {
     metrics.timeouts.inc();
-    state.context.caller?.leave();
-    refuse(req, res, new Unavailable('request_timeout'));
+    const { caller } = state.context;
+    caller?.leave();
+    refuse(req, res, caller?.committing ? new OutcomeUnknown() : new Unavailable('request_timeout'));
   }, served.timeoutMs);
   try {
     const first: Context = { ...state.context, operation: id };

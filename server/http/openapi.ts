@@ -24,7 +24,7 @@ const ERRORS: Readonly<Record<number, string>> = {
   422: 'The idempotency key was used for another request',
   423: 'The account is locked for a while',
   429: 'Rate limit exceeded; see Retry-After',
-  500: 'A defect of the service',
+  500: 'A defect of the service, or with code outcome_unknown: the database did not say whether the change was stored',
   503: 'Temporarily unavailable; see Retry-After',
 };
 

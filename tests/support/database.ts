@@ -16,6 +16,8 @@ let pool: pg.Pool | undefined;
 function adminPool(): pg.Pool {
   if (!pool) {
     pool = new pg.Pool({ connectionString: process.env['TEST_ADMIN_URL'], max: 2 });
+    // An idle connection that breaks, with its server, is replaced by the next use.
+    pool.on('error', () => undefined);
     closeLater(async () => {
       await pool?.end();
       pool = undefined;

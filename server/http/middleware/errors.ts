@@ -9,6 +9,7 @@ import { translateDatabaseError } from '../../../lib/db-errors';
 import {
   AppError,
   BadRequest,
+  OutcomeUnknown,
   PayloadTooLarge,
   Unavailable,
   UnderMaintenance,
@@ -74,7 +75,8 @@ function record(req: Request, refusal: AppError, error: unknown): void {
   if (refusal instanceof UnderMaintenance) return;
   const { context, route } = req.state;
   withContext(context, () => {
-    if (refusal instanceof Unavailable) log.warn('unavailable', { route, reason: refusal.reason, error: refusal.cause });
+    if (refusal instanceof OutcomeUnknown) log.warn('outcome unknown', { route, method: req.method, error: refusal.cause });
+    else if (refusal instanceof Unavailable) log.warn('unavailable', { route, reason: refusal.reason, error: refusal.cause });
     else log.error('request failed', { route, method: req.method, error });
   });
 }

@@ -1,7 +1,14 @@
 /** Driver errors become refusals by their codes and constraint names, whatever their messages say. */
 import { ConnectionAcquireTimeoutError, ConnectionRefusedError, DatabaseError } from 'sequelize';
 
-import { isConnectionLost, isRetryable, translateDatabaseError, violatedConstraint } from '../../../lib/db-errors';
+import {
+  isConnectFailure,
+  isConnectionLost,
+  isPlainRead,
+  isRetryable,
+  translateDatabaseError,
+  violatedConstraint,
+} from '../../../lib/db-errors';
 import { fingerprint } from '../../../lib/fingerprint';
 
 const driver = (code: string, constraint?: string) => Object.assign(new Error('anything at all'), { code, constraint });
@@ -57,4 +64,37 @@ test('a statement in a log › without the values of its rows', () => {
   expect(fingerprint("SELECT *\n  FROM customers WHERE name = 'O''Hara' AND id = 42 AND spent > 3.50")).toBe(
     'SELECT * FROM customers WHERE name = ? AND id = ? AND spent > ?',
   );
+});
+
+test('a server that has become a standby › its connection is of no use, and nothing was done', () => {
+  expect(isConnectionLost(driver('25006'))).toBe(true);
+  expect(translateDatabaseError(driver('25006'))).toMatchObject({ status: 503, reason: 'database' });
+});
+
+test('no connection to begin with › told apart from one that broke', () => {
+  expect(isConnectFailure(new ConnectionRefusedError(driver('ECONNREFUSED')))).toBe(true);
+  expect(isConnectFailure(throughSequelize('57P01'))).toBe(false);
+  expect(isConnectFailure(driver('ECONNRESET'))).toBe(false);
+});
+
+test.each([
+  ['SELECT 1', true],
+  ['  select name, updated_at FROM customers WHERE is_deleted = $1', true],
+  ['WITH a AS (SELECT 1) SELECT * FROM a', true],
+  ["SELECT json_build_object('id', id) FROM vehicles", true],
+  ['VALUES (1)', true],
+  ['INSERT INTO t VALUES (1)', false],
+  ['UPDATE t SET a = 1', false],
+  ['WITH gone AS (DELETE FROM t RETURNING *) SELECT * FROM gone', false],
+  ['SELECT * INTO t FROM s', false],
+  ['SELECT * FROM t FOR UPDATE', false],
+  ['SELECT enqueue_job($1, $2)', false],
+  ["SELECT nextval('s')", false],
+  ['SELECT pg_advisory_xact_lock(1)', false],
+  ['SELECT pg_try_advisory_xact_lock (1)', false],
+  ["SELECT set_config('a', 'b', false)", false],
+  ['CALL p()', false],
+  ['DECLARE c CURSOR FOR SELECT 1', false],
+])('isPlainRead › %s › %s', (text, plain) => {
+  expect(isPlainRead(text)).toBe(plain);
 });
