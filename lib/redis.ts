@@ -6,6 +6,7 @@
 import { Redis } from 'ioredis';
 import { config } from '../config';
 import { CircuitBreaker } from './circuit-breaker';
+import { whenLate } from './late';
 import { log } from './log';
 
 const CONNECT_TIMEOUT_MS = 2_000;
@@ -72,24 +73,11 @@ export async function askRedis<T>(command: (connection: Redis) => Promise<T>): P
   }
 }
 
-/**
- * The answer, unless it takes longer than {@link COMMAND_TIMEOUT_MS}. When this process itself was busy for so long, the answer may be lying in the
- * socket: it is read before the verdict, so that a blocked loop is not taken for a silent server.
- */
+/** The answer, unless it takes longer than {@link COMMAND_TIMEOUT_MS}. */
 function inTime<T>(answer: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
-    const late = () => reject(new Error(`No answer from Redis within ${COMMAND_TIMEOUT_MS} ms`));
-    const timer = setTimeout(() => setImmediate(() => setImmediate(late)), COMMAND_TIMEOUT_MS);
-    answer.then(
-      (value) => {
-        clearTimeout(timer);
-        resolve(value);
-      },
-      (error: unknown) => {
-        clearTimeout(timer);
-        reject(error);
-      },
-    );
+    const settled = whenLate(COMMAND_TIMEOUT_MS, () => reject(new Error(`No answer from Redis within ${COMMAND_TIMEOUT_MS} ms`)));
+    answer.then(resolve, reject).finally(settled);
   });
 }
 

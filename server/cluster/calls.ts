@@ -1,3 +1,5 @@
+import { whenLate } from '../../lib/late';
+
 /** Questions sent over IPC that wait for their answer, by number. A late answer is dropped: its asker has gone on. */
 export class PendingCalls<T> {
   readonly #waiting = new Map<number, (answer: T) => void>();
@@ -12,12 +14,12 @@ export class PendingCalls<T> {
     return new Promise((resolve, reject) => {
       this.#next += 1;
       const call = this.#next;
-      const timer = setTimeout(() => {
+      const cancel = whenLate(timeoutMs, () => {
         this.#waiting.delete(call);
         reject(new Error(`No answer from the primary within ${timeoutMs} ms`));
-      }, timeoutMs);
+      });
       this.#waiting.set(call, (answer) => {
-        clearTimeout(timer);
+        cancel();
         this.#waiting.delete(call);
         resolve(answer);
       });

@@ -137,7 +137,13 @@ describeWith('redis', 'Redis goes away under load', () => {
 
   test('meanwhile › limits are counted by the instance; after it, in Redis again', async () => {
     const strangers = async (count: number) =>
-      tally(await Promise.all(Array.from({ length: count }, () => call(service.url, { path: '/api/csrf-token' }))));
+      tally(
+        await Promise.all(
+          Array.from({ length: count }, () =>
+            call(service.url, { path: '/api/csrf-token', headers: { 'X-Forwarded-For': '203.0.113.9' } }),
+          ),
+        ),
+      );
     await redis.kill();
     await isReady('degraded');
     expect(await strangers(80)).toEqual({ 200: 60, 429: 20 });
