@@ -154,7 +154,7 @@ export class InstrumentedClient extends pg.Client {
     const original = pg.Client.prototype.query as unknown as AnyQuery;
     const [query, values, callback] = args;
     const text = typeof query === 'string' ? query : (query.text ?? '');
-    if (CONTROL.test(text)) return this.#control(original.apply(this, args));
+    if (CONTROL.test(text)) return this.#control(original, args);
     const answered = observed({ text, values: Array.isArray(values) ? values : valuesOf(query), target: this.target });
     const written = writeWatch(text);
     const caller = currentContext()?.caller;
@@ -198,9 +198,18 @@ export class InstrumentedClient extends pg.Client {
     return !_queryable || _ending;
   }
 
-  #control(answer: unknown): unknown {
-    if (!(answer instanceof Promise)) return answer;
-    return answer.catch((error: unknown) => {
+  /** Not counted, but its failure has to be told apart as well: Sequelize sends BEGIN with a callback, we send COMMIT without. */
+  #control(send: AnyQuery, args: QueryArguments): unknown {
+    const at = args.findIndex((arg) => typeof arg === 'function');
+    if (at >= 0) {
+      const next = args[at] as Callback;
+      const named: Callback = (error, result) => {
+        this.#nameLostConnection(error);
+        next(error, result);
+      };
+      return send.apply(this, args.with(at, named) as unknown as QueryArguments);
+    }
+    return (send.apply(this, args) as Promise<unknown>).catch((error: unknown) => {
       this.#nameLostConnection(error);
       throw error;
     });
