@@ -99,14 +99,18 @@ function count({ stats, operation }: Context, text: string): void {
 }
 
 /**
- * Counts and times a statement that is about to be sent. @returns what to call when it has been answered
+ * Counts and times a statement that is about to be sent, and tells who watches writes of it. @returns what to call when it has been answered
  * @throws RepeatedReadError in mode `raise`
  */
 export function observed(sent: Sent): (error: unknown) => void {
   const started = performance.now();
   const current = currentContext();
   if (current) count(current, sent.text);
-  return (error) => finished(sent, started, current, error);
+  const written = writeWatch(sent.text);
+  return (error) => {
+    if (!error) written?.();
+    finished(sent, started, current, error);
+  };
 }
 
 /** int8 and numeric(5,2) as numbers: ids and cents stay far below 2^53, hours have two decimals. */

@@ -8,8 +8,8 @@ import { SqliteClient } from '../../lib/sqlite/client';
 import { closeLater } from './closers';
 import { copyTemplate, currentCluster, withClient, withDatabase } from './test-cluster';
 
-/** The database of this test file is SQLite: what needs a PostgreSQL server is skipped by `postgresOnly`. */
-export const isSqlite = process.env['DATABASE_URL']?.startsWith('sqlite:') ?? false;
+/** The database of this test file: the tests marked `@core` run on both. */
+const isSqlite = process.env['DATABASE_URL']?.startsWith('sqlite:') ?? false;
 
 let pool: pg.Pool | undefined;
 
@@ -35,8 +35,9 @@ export function afterAdminStatements(act: () => void): void {
 
 /** Runs one statement as superuser, without a tenant and past row-level security. */
 export async function admin<Row extends object>(text: string, values: readonly unknown[] = []): Promise<Row[]> {
-  if (isSqlite) return sqliteAdmin<Row>(text, values);
-  const { rows } = await adminPool().query<Row & pg.QueryResultRow>(text, values as unknown[]);
+  const rows = isSqlite
+    ? await sqliteAdmin<Row>(text, values)
+    : (await adminPool().query<Row & pg.QueryResultRow>(text, values as unknown[])).rows;
   afterStatement();
   return rows;
 }
