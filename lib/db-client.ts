@@ -160,12 +160,10 @@ export class InstrumentedClient extends pg.Client {
     const text = typeof query === 'string' ? query : (query.text ?? '');
     if (CONTROL.test(text)) return this.#control(original, args);
     const answered = observed({ text, values: Array.isArray(values) ? values : valuesOf(query), target: this.target });
-    const written = writeWatch(text);
     const caller = currentContext()?.caller;
     const cancellation = caller && new Cancellation(this, caller);
     const done = (error: unknown): void => {
       cancellation?.over();
-      if (!error) written?.();
       this.#nameLostConnection(error);
       answered(error);
     };

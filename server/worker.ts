@@ -4,6 +4,7 @@
  */
 import './cluster/parent-watch';
 
+import { isSqlite } from '../lib/dialect';
 import { setLimitBackend } from '../lib/rate-limit';
 import { closeRedis, redis } from '../lib/redis';
 import { setRevocationBus } from '../lib/revocation';
@@ -23,7 +24,8 @@ const ASKING_SLOT = 1;
 export function installClusterServices(link: PrimaryLink, slot: number): void {
   setLimitBackend(link.limits);
   setRevocationBus(link.bus);
-  if (slot === ASKING_SLOT) lifecycle.onShutdown('database figures', watchDatabaseServer());
+  // SQLite has no server to ask.
+  if (slot === ASKING_SLOT && !isSqlite) lifecycle.onShutdown('database figures', watchDatabaseServer());
   installReplyCache(link);
   setPinStore(link.pins);
   setMaintenanceSource(() => link.facts().maintenance);

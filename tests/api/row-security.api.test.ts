@@ -5,7 +5,7 @@
 import pg from 'pg';
 import { customerSearchSql } from '../../models/customer-lists.queries';
 import { closeLater } from '../support/closers';
-import { admin, createDatabase } from '../support/database';
+import { admin } from '../support/database';
 import { createCustomer, createTenant, createVehicle, type Tenant } from '../support/factories';
 import { startTestPooler } from '../support/pgbouncer';
 import { describeWith } from '../support/services';
@@ -141,85 +141,3 @@ describe('direct', () => leakTests(async () => process.env['TEST_DIRECT_URL'] ??
 describeWith('pgbouncer', 'behind PgBouncer in transaction mode', () =>
   leakTests(async () => (await startTestPooler(process.env['TEST_DIRECT_URL'] ?? '')).url),
 );
-
-describe('50,000 customers in one shop', () => {
-  const TENANT = '00000000-0000-4000-8000-00000000c0de';
-  /** As large, so that a whole table is twice what is ours. */
-  const NEIGHBOUR = '00000000-0000-4000-8000-00000000c0df';
-  const CUSTOMERS = 50_000;
-  let client: pg.Client;
-
-  beforeAll(async () => {
-    const database = await createDatabase();
-    const owner = new pg.Client({ connectionString: database.adminUrl });
-    await owner.connect();
-    for (const [tenant, slug] of [
-      [TENANT, 'large-shop'],
-      [NEIGHBOUR, 'neighbour'],
-    ]) {
-      await owner.query(`INSERT INTO tenants (id, slug, name) VALUES ($1, $2, 'Large')`, [tenant, slug]);
-      await owner.query(
-        `INSERT INTO customers (tenant_id, name, email, phone, address, notes)
-          SELECT $1, 'Customer ' || md5(n::text), 'c' || n || '@large.example', '+1 555 ' || lpad(n::text, 7, '0'), n || ' Long Street, Springfield', md5(n::text)
-          FROM generate_series(1, ${CUSTOMERS}) n`,
-        [tenant],
-      );
-    }
-    await owner.query(
-      `INSERT INTO vehicles (tenant_id, customer_id, make, model, license_plate)
-        SELECT tenant_id, id, 'Make', 'Model', 'P' || lpad(upper(to_hex(id)), 7, '0') FROM customers WHERE id % 2 = 0`,
-    );
-    for (const table of ['customers', 'vehicles', 'appointments']) await owner.query(`VACUUM (ANALYZE) ${table}`);
-    await owner.end();
-    client = new pg.Client({ connectionString: database.url });
-    closeLater(() => client.end());
-    await client.connect();
-  });
-
-  interface Node {
-    'Node Type': string;
-    'Index Name'?: string;
-    'Relation Name'?: string;
-    'Heap Fetches'?: number;
-    'Shared Hit Blocks'?: number;
-    'Shared Read Blocks'?: number;
-    'Actual Loops': number;
-    Plans?: Node[];
-  }
-  const nodesOf = (node: Node): Node[] => [node, ...(node.Plans ?? []).flatMap(nodesOf)];
-
-  async function explain(text: string, digits = ''): Promise<{ root: Node; nodes: Node[] }> {
-    await client.query('BEGIN');
-    try {
-      await client.query("SELECT set_config('app.tenant_id', $1, true), set_config('jit', 'off', true)", [TENANT]);
-      const { rows } = await client.query<{ 'QUERY PLAN': { Plan: Node }[] }>(
-        `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ${customerSearchSql('relevance', 'all').text}`,
-        [TENANT, text, new Date(), digits, text.toUpperCase(), 25],
-      );
-      const root = rows[0]?.['QUERY PLAN'][0]?.Plan;
-      if (!root) throw new Error('No plan');
-      return { root, nodes: nodesOf(root).filter((node) => node['Actual Loops'] > 0) };
-    } finally {
-      await client.query('ROLLBACK');
-    }
-  }
-
-  test.each([
-    ['a name', 'cfcd208495d5', ''],
-    ['a plate', 'P000001', ''],
-    ['a phone', '0004711', '0004711'],
-    ['nothing that exists', 'no such thing', ''],
-  ])('search for %s › two narrow indexes are read from end to end, tables only for what was found', async (_what, text, digits) => {
-    const { root, nodes } = await explain(text, digits);
-    const whole = nodes.filter(({ 'Node Type': type }) => type === 'Index Only Scan' || type === 'Seq Scan');
-    expect(whole.map((node) => [node['Node Type'], node['Index Name'], node['Heap Fetches']]).sort()).toEqual(
-      expect.arrayContaining([
-        ['Index Only Scan', 'customers_search_idx', 0],
-        ['Index Only Scan', 'vehicles_search_idx', 0],
-      ]),
-    );
-    expect(nodes.filter(({ 'Node Type': type }) => type === 'Seq Scan')).toEqual([]);
-    // 8 KB each; the tables alone have more than 1,500.
-    expect((root['Shared Hit Blocks'] ?? 0) + (root['Shared Read Blocks'] ?? 0)).toBeLessThan(1_600);
-  });
-});
