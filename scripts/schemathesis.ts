@@ -55,11 +55,16 @@ interface Service {
   stop(): Promise<void>;
 }
 
+/** Begins like a rate, and is none. */
+const NO_RATE = new Set(['RATE_LIMIT_FAIL_CLOSED']);
+
 /** The service's own variables decide nothing here: the run is the same on every machine. */
 function environment(additions: Record<string, string>): NodeJS.ProcessEnv {
   const names = Object.keys(environmentSchema.shape);
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !names.includes(name)));
-  const limits = Object.fromEntries(names.filter((name) => name.startsWith('RATE_LIMIT_')).map((name) => [name, '1000000/60']));
+  const limits = Object.fromEntries(
+    names.filter((name) => name.startsWith('RATE_LIMIT_') && !NO_RATE.has(name)).map((name) => [name, '1000000/60']),
+  );
   return { ...inherited, ...limits, ...additions };
 }
 
