@@ -5,6 +5,7 @@ import type { Transaction } from 'sequelize';
 import { isConnectionLost } from './db-errors';
 import type { DatabaseInstance, Sql } from './db-instance';
 import { Unavailable } from './errors';
+import { log } from './log';
 
 /** The rows of `sql` on `instance` in a transaction of its own; its connection is free again when the iteration ends, however it ends. */
 export async function* cursorRows<Row extends object>(
@@ -31,10 +32,11 @@ export async function* cursorRows<Row extends object>(
   }
 }
 
+/** Never rejects: nothing was written, and what was read is whole. */
 async function end(instance: DatabaseInstance, transaction: Transaction, lost: boolean): Promise<void> {
   // There is nobody to roll back with.
   if (lost) instance.pool.destroyQuietly((transaction as unknown as { connection: unknown }).connection);
-  else await transaction.rollback();
+  else await transaction.rollback().catch((error: unknown) => log.warn('the end of a cursor failed', { error }));
 }
 
 export interface Takeover<Row> {

@@ -82,6 +82,9 @@ const ACTS = /\b(nextval|setval|enqueue_job|add_job|pg_notify|set_config|pg_(try
 export const isPlainRead = (text: string): boolean =>
   /^\s*(select|with|table|values)\b/i.test(text) && !WRITES.test(text) && !ACTS.test(text);
 
+/** True when a standby was asked to write. */
+export const isRefusedWrite = (error: unknown): boolean => driverError(error)?.code === DEMOTED;
+
 /** True when the connection that ran the statement is of no further use (a FATAL error arrives before the socket closes). */
 export function isConnectionLost(error: unknown): boolean {
   const code = driverError(error)?.code ?? '';

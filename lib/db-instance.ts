@@ -46,6 +46,8 @@ export interface InstanceOptions {
   /** Label of metrics: `primary`, or a replica's name. */
   target: string;
   connectTimeoutMs: number;
+  /** Whether a read that loses its connection is sent once more here; false where another server answers for this one. Default true. */
+  repeatsReads?: boolean;
 }
 
 export class DatabaseInstance {
@@ -53,11 +55,13 @@ export class DatabaseInstance {
   readonly sequelize: Sequelize;
   readonly pool: ManagedPool;
   readonly #manager: ConnectionManager;
+  readonly #repeatsReads: boolean;
   #assumedRole: string | null = null;
   #connectionName = 'autoshop';
 
-  constructor(url: string, { target, connectTimeoutMs }: InstanceOptions) {
+  constructor(url: string, { target, connectTimeoutMs, repeatsReads = true }: InstanceOptions) {
     this.target = target;
+    this.#repeatsReads = repeatsReads;
     this.sequelize = this.#createSequelize(url, connectTimeoutMs);
     this.#manager = this.sequelize.connectionManager as unknown as ConnectionManager;
     this.pool = new ManagedPool(this.#manager, { maxWaiting: config.DB_QUEUE_MAX, target });
@@ -129,6 +133,7 @@ export class DatabaseInstance {
         // A lost connection must not go back: the next caller would fail on it before its end is noticed.
         this.pool.destroyQuietly(client);
         this.pool.discardIdle(began);
+        if (!this.#repeatsReads) throw error;
         if (!isPlainRead(sql.text)) throw new OutcomeUnknown(error);
         if (!first || currentContext()?.caller?.gone) throw error;
         log.info('read repeated on another connection', { target: this.target });

@@ -4,7 +4,7 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { withTakeover } from './db-cursor';
-import { isRetryable, isServerLost } from './db-errors';
+import { isRefusedWrite, isRetryable, isServerLost } from './db-errors';
 import type { DatabaseInstance } from './db-instance';
 import { Unavailable } from './errors';
 
@@ -31,7 +31,9 @@ export const replicaDown = (): Unavailable => new Unavailable('replica_down');
  * replay the log with it running (SQLSTATE 40001 on a standby: PostgreSQL documentation, "Handling Query Conflicts").
  */
 const isLost = (error: unknown): boolean =>
-  isServerLost(error) || isRetryable(error) || (error instanceof Unavailable && error.reason === 'replica_down');
+  // Sent to a replica by a defect of ours: it must not be made good on the primary, out of sight.
+  !isRefusedWrite(error) &&
+  (isServerLost(error) || isRetryable(error) || (error instanceof Unavailable && error.reason === 'replica_down'));
 
 export class ReadRoute {
   #replica: RouteReplica | null;

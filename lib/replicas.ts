@@ -61,7 +61,7 @@ class Replica {
   constructor(url: string, name: string) {
     this.name = name;
     this.#url = url;
-    this.instance = new DatabaseInstance(url, { target: name, connectTimeoutMs: PROBE_TIMEOUT_MS });
+    this.instance = new DatabaseInstance(url, { target: name, connectTimeoutMs: PROBE_TIMEOUT_MS, repeatsReads: false });
   }
 
   get up(): boolean {
