@@ -1,6 +1,4 @@
 /** Reports and exports: files as their readers open them, on record, bounded, and streamed. */
-import { get } from 'node:http';
-import { overrideRate } from '../../lib/rate-limit';
 import { admin } from '../support/database';
 import {
   addAppointmentService,
@@ -16,7 +14,6 @@ import {
 import { type Agent, startApp, type TestApp } from '../support/server';
 import { actAs } from '../support/sessions';
 
-const MEBIBYTE = 1024 * 1024;
 const FILES = [
   '/api/admin/reports/appointments.csv',
   '/api/admin/reports/payments.csv',
@@ -211,68 +208,3 @@ test('the record cannot be written › no file', async () => {
     await admin('GRANT INSERT ON audit_logs TO autoshop_app');
   }
 });
-
-/** Reads a body without keeping it. */
-function drain(url: string, headers: Record<string, string>): Promise<{ firstByteMs: number; lines: number; peak: number }> {
-  const started = performance.now();
-  return new Promise((resolve, reject) => {
-    get(url, { headers }, (response) => {
-      let [firstByteMs, count, peak] = [0, 0, 0];
-      response.on('data', (piece: Buffer) => {
-        firstByteMs ||= performance.now() - started;
-        for (const byte of piece) if (byte === 10) count += 1;
-        peak = Math.max(peak, process.memoryUsage().rss);
-      });
-      response.on('end', () => resolve({ firstByteMs, lines: count, peak }));
-      response.on('error', reject);
-    }).on('error', reject);
-  });
-}
-
-/** `$1` tenant: more rows than an export has. */
-const MANY: readonly (readonly [name: string, sql: string])[] = [
-  [
-    'appointments',
-    `INSERT INTO appointments (tenant_id, status, start_ts, block_end_ts, title, total_cents)
-      SELECT $1, 'COMPLETED', at, at + interval '1 hour', 'Oil change', 100
-      FROM generate_series(now() - interval '100004 minutes', now() - interval '1 minute', interval '1 minute') at`,
-  ],
-  [
-    'invoices',
-    `INSERT INTO invoices (tenant_id, number, status, subtotal_cents, total_cents, amount_due_cents)
-      SELECT $1, n, 'SENT', 100, 100, 100 FROM generate_series(1, 100004) n`,
-  ],
-  [
-    'customers',
-    `INSERT INTO customers (tenant_id, name, email, phone)
-      SELECT $1, 'Customer ' || n, 'customer-' || n || '@many.example', '+1 555 010 0000' FROM generate_series(1, 100004) n`,
-  ],
-];
-
-test.each(MANY)(
-  '100,000 %s › all of them, the first at once, memory as before; the next ones are cut off',
-  async (name, sql) => {
-    const restore = overrideRate('export', { limit: 100, windowMs: 1000 });
-    const { tenant } = await shop();
-    const staff = await createStaff({ tenant, role: 'Owner' });
-    await admin(sql, [tenant.id]);
-    await admin(`ANALYZE ${name}`);
-    const { token } = (await app.agent().post('/api/auth/login').set('X-Tenant-Id', tenant.id).send(staff)).body.data;
-    const read = () => drain(`${app.url}/api/admin/export/${name}`, { authorization: `Bearer ${token}`, 'x-tenant-id': tenant.id });
-    await read();
-    const measured = async () => {
-      const before = process.memoryUsage().rss;
-      const result = await read();
-      return { ...result, growth: (result.peak - before) / MEBIBYTE };
-    };
-    let { firstByteMs, lines: rows, growth } = await measured();
-    // The collector may be late once; what is held in memory grows each time.
-    if (growth >= 50) ({ firstByteMs, lines: rows, growth } = await measured());
-    restore();
-    expect(rows).toBe(100_001);
-    // 300 ms on a machine of its own; this one is shared.
-    expect(firstByteMs).toBeLessThan(900);
-    expect(growth).toBeLessThan(50);
-  },
-  120_000,
-);
