@@ -244,7 +244,9 @@ export async function spawnService(options: ServiceOptions = {}): Promise<Servic
   const at = (variable: 'PORT' | 'OPS_PORT') => `http://127.0.0.1:${env[variable]}`;
   const controlSocket = env['CONTROL_SOCKET'] ?? '';
   const service = new Service(child, { url: at('PORT'), opsUrl: at('OPS_PORT'), database, controlSocket });
+  const guard = guardGroup(service.pid);
   closeLater(async () => {
+    guard.kill();
     endGroup(service.pid);
     await service.exited;
   });
@@ -256,6 +258,14 @@ export async function startService(options: ServiceOptions = {}): Promise<Servic
   const service = await spawnService(options);
   const banner = await service.ready();
   return Object.assign(service, { banner });
+}
+
+/** Ends the group when this process is gone, however it went: its own closers do not see a SIGKILL. */
+function guardGroup(pid: number): ChildProcess {
+  const guard = spawn('sh', ['-c', `read -r _; kill -KILL -- -${pid}`], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
+  guard.unref();
+  (guard.stdin as unknown as { unref(): void }).unref();
+  return guard;
 }
 
 function endGroup(pid: number): void {
