@@ -1,13 +1,15 @@
 /**
- * `npm run test:cluster [-- jest arguments]`: measures the criteria of the cluster (tests/criteria) one after another and prints
- * them as a table: criterion, required, measured. `npm run bench:cluster` does the same with the full counts and the time limits of an
- * idle machine. Exits non-zero unless every criterion was measured and met; with arguments, those that ran.
+ * `npm run test:cluster [-- jest arguments]`: measures the criteria of the cluster (tests/criteria) and prints them as a table:
+ * criterion, required, measured. What only counts runs in pairs; a file that says `@alone` in its first lines compares times, so nothing
+ * runs beside it. `npm run bench:cluster` takes the full counts and the time limits of an idle machine, everything alone. Exits
+ * non-zero unless every criterion was measured and met; with arguments, those that ran.
  */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CRITERIA, type Measured } from '../tests/support/criterion';
-import { exitWith, runAll } from './jest-run';
+import { PROJECT_ROOT } from '../lib/project-root';
+import { CRITERIA, isFull, type Measured } from '../tests/support/criterion';
+import { exitWith, type JestRun, runAll } from './jest-run';
 
 const folder = mkdtempSync(join(tmpdir(), 'autoshop-criteria-'));
 const file = join(folder, 'measured.jsonl');
@@ -34,8 +36,21 @@ function table(): boolean {
   return missed === 0;
 }
 
-exitWith(
-  runAll([{ name: 'criteria', args: ['--selectProjects', 'criteria', '--runInBand'], environment: { CRITERIA_FILE: file } }], {
-    conclude: table,
-  }),
-);
+const FOLDER = join(PROJECT_ROOT, 'tests', 'criteria');
+/** The first lines of a file, where it says what it needs. */
+const HEAD = 500;
+
+function runs(): JestRun[] {
+  const environment = { CRITERIA_FILE: file };
+  const base = ['--selectProjects', 'criteria'];
+  if (partial || isFull()) return [{ name: 'criteria', args: [...base, '--runInBand'], environment }];
+  const files = readdirSync(FOLDER).filter((name) => name.endsWith('.test.ts'));
+  const isAlone = (name: string): boolean => readFileSync(join(FOLDER, name), 'utf8').slice(0, HEAD).includes('@alone');
+  const these = (chosen: string[]): string[] => ['--runTestsByPath', ...chosen.map((name) => join(FOLDER, name))];
+  return [
+    { name: 'pairs', args: [...base, '--maxWorkers=2', ...these(files.filter((name) => !isAlone(name)))], environment },
+    { name: 'alone', args: [...base, '--runInBand', ...these(files.filter(isAlone))], environment },
+  ];
+}
+
+exitWith(runAll(runs(), { conclude: table }));

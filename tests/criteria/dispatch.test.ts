@@ -1,4 +1,4 @@
-/** K6: the dispatcher of the primary, beside node's round robin in the same run where the criterion compares them. */
+/** @alone K6: the dispatcher of the primary, beside node's round robin in the same run where the criterion compares them. */
 import { Agent } from 'node:http';
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';

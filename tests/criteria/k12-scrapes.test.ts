@@ -1,4 +1,4 @@
-/** K12. Nothing that is asked about the cluster waits for a worker. */
+/** @alone K12. Nothing that is asked about the cluster waits for a worker. */
 import { eventually, Load, startChaos, stats } from '../cluster/support';
 import { counts, criterion, limit } from '../support/criterion';
 import { quantile } from './support';

@@ -1,5 +1,5 @@
 /**
- * K20. Load is open-loop and comes from a process of its own; capacity is measured in the same run, before and after, because a machine
+ * @alone K20. Load is open-loop and comes from a process of its own; capacity is measured in the same run, before and after, because a machine
  * that others use too has another one each minute. Clients give up after two seconds.
  */
 import type { Sample } from '../../load/bench/open-loop';

@@ -1,5 +1,5 @@
 /**
- * K5: what the watchdog costs a worker. Two services beside each other differ by more than one percent for other reasons (what their
+ * @alone K5: what the watchdog costs a worker. Two services beside each other differ by more than one percent for other reasons (what their
  * compilers did, what the machine did), so its parts are measured directly: the CPU of its thread, and the marks that requests leave.
  */
 import { execFileSync } from 'node:child_process';

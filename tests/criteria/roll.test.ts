@@ -1,4 +1,4 @@
-/** K1 and K3: a rolling restart fails no request, and a bad release stops at its first worker. */
+/** @alone K1 and K3: a rolling restart fails no request, and a bad release stops at its first worker. */
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
