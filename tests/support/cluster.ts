@@ -262,7 +262,7 @@ export async function startService(options: ServiceOptions = {}): Promise<Servic
 
 /** Ends the group when this process is gone, however it went: its own closers do not see a SIGKILL. */
 function guardGroup(pid: number): ChildProcess {
-  const guard = spawn('sh', ['-c', `read -r _; kill -KILL -- -${pid}`], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
+  const guard = spawn('sh', ['-c', `read -r _; kill -KILL -${pid}`], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
   guard.unref();
   (guard.stdin as unknown as { unref(): void }).unref();
   return guard;
