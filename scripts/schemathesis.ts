@@ -20,7 +20,7 @@ import { findProgram, freePort } from '../tests/support/services';
 
 const EXAMPLES = 100;
 /** A run in CI is one of many: fewer cases, another seed each time. */
-const EXAMPLES_IN_CI = 20;
+const EXAMPLES_IN_CI = 10;
 const NOBODY = 'nobody';
 const CALLERS = ['Owner', 'Customer', NOBODY];
 const CHECKS = ['not_a_server_error', 'status_code_conformance', 'content_type_conformance', 'response_schema_conformance'];

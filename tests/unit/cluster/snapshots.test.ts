@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { type MetricSnapshot, mergeSnapshots, SnapshotStore } from '../../../server/cluster/snapshots';
 import { above, combine, distributionsOf, percentile, Windows } from '../../../server/ops/windows';
@@ -44,6 +45,30 @@ describe('metrics of a cluster', () => {
     expect(text).toContain(`${NAME}_bucket{le="0.1",route="a"} 30`);
     expect(text).toContain(`${NAME}_bucket{le="+Inf",route="a"} 42`);
     expect(text).toContain(`${NAME}_count{route="a"} 42`);
+  });
+
+  test('workers that retire in any order › no sum of seconds falls, not even by its last bit', async () => {
+    const Seconds = fc.array(fc.double({ min: 0, max: 1e5, noNaN: true }), { minLength: 2, maxLength: 8 });
+    const total = async (store: SnapshotStore): Promise<number> =>
+      Number(/_sum\{route="a"\} (.*)/.exec(await mergeSnapshots(store.all()).metrics())?.[1]);
+    await fc.assert(
+      fc.asyncProperty(Seconds, fc.infiniteStream(fc.nat()), async (seconds, order) => {
+        const store = new SnapshotStore();
+        const alive: string[] = [];
+        for (const [index, one] of seconds.entries()) {
+          const worker = new FakeWorker();
+          worker.serve(1, one);
+          alive.push(`w${index}`);
+          store.push(`w${index}`, await worker.snapshot());
+        }
+        const before = await total(store);
+        while (alive.length > 0) {
+          const [gone] = alive.splice((order.next().value as number) % alive.length, 1);
+          await store.retire(gone as string, true);
+          expect(await total(store)).toBe(before);
+        }
+      }),
+    );
   });
 
   test('a hundred replaced workers › the total is exact, and never falls on the way', async () => {
