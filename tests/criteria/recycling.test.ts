@@ -1,4 +1,4 @@
-/** K9 and K24: workers leave with their last request, one at a time; and the primary is no bigger for having replaced many. */
+/** @alone K9 and K24: workers leave with their last request, one at a time; and the primary is no bigger for having replaced many. */
 
 import { eventually, type Running, startChaos, stats } from '../cluster/support';
 import { counts, criterion } from '../support/criterion';

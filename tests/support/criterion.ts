@@ -4,6 +4,7 @@
  * an idle machine; otherwise a tenth of the counts and three times the time. Ratios are the same in both.
  */
 import { appendFileSync } from 'node:fs';
+import { runClosers } from './closers';
 
 export const CRITERIA = Array.from({ length: 24 }, (_, index) => `K${index + 1}`);
 
@@ -29,27 +30,57 @@ export const isFull = (): boolean => full;
 export type Measure = (required: string, measured: string | number, met: boolean) => void;
 
 /**
+ * What a criterion does. `measure` records what was counted; `compare` what compares times, which whoever else uses the machine can
+ * only spoil: in a short run such a criterion is measured again, up to three times, unless a count was not met.
+ */
+export type Run = (measure: Measure, compare: Measure) => Promise<void>;
+
+const ATTEMPTS = 3;
+
+/**
  * A test of one criterion. It fails, and leaves a row that is not met, when `run` throws or measures nothing.
  * @param what the criterion in a few words, for the name of the test
  */
-export function criterion(id: string, what: string, run: (measure: Measure) => Promise<void>): void {
+export function criterion(id: string, what: string, run: Run): void {
   if (!CRITERIA.includes(id)) throw new Error(`There is no criterion ${id}`);
   test(`${id} › ${what}`, async () => {
-    const missed: string[] = [];
-    let measured = 0;
-    const record = (row: Omit<Measured, 'id'>) => {
-      measured += 1;
-      if (!row.met) missed.push(`${row.required}: ${row.measured}`);
-      const path = process.env['CRITERIA_FILE'];
-      if (path) appendFileSync(path, `${JSON.stringify({ id, ...row })}\n`);
-    };
-    try {
-      await run((required, value, met) => record({ required, measured: String(value), met }));
-    } catch (error) {
-      record({ required: what, measured: `failed: ${String((error as Error).message).split('\n')[0]}`, met: false });
-      throw error;
-    }
-    expect(measured).toBeGreaterThan(0);
-    expect(missed).toEqual([]);
+    let attempt = await measureOnce(id, what, run);
+    for (let times = 2; !full && attempt.spoilt && times <= ATTEMPTS; times += 1)
+      attempt = await measureOnce(id, what, run, ` (measurement ${times})`);
+    const path = process.env['CRITERIA_FILE'];
+    if (path) for (const row of attempt.rows) appendFileSync(path, `${JSON.stringify(row)}\n`);
+    if (attempt.error) throw attempt.error;
+    expect(attempt.rows.length).toBeGreaterThan(0);
+    expect(missedOf(attempt)).toEqual([]);
   });
+}
+
+interface Attempt {
+  rows: Measured[];
+  /** Nothing but comparisons of times was missed. */
+  spoilt: boolean;
+  error?: unknown;
+}
+
+const missedOf = ({ rows }: Attempt): string[] =>
+  rows.filter(({ met }) => !met).map(({ required, measured }) => `${required}: ${measured}`);
+
+async function measureOnce(id: string, what: string, run: Run, note = ''): Promise<Attempt> {
+  const rows: Measured[] = [];
+  const missed = { counts: 0, times: 0 };
+  const recorder =
+    (kind: keyof typeof missed): Measure =>
+    (required, measured, met) => {
+      rows.push({ id, required, measured: `${measured}${kind === 'times' ? note : ''}`, met });
+      if (!met) missed[kind] += 1;
+    };
+  try {
+    await run(recorder('counts'), recorder('times'));
+    return { rows, spoilt: missed.times > 0 && missed.counts === 0 };
+  } catch (error) {
+    rows.push({ id, required: what, measured: `failed: ${String((error as Error).message).split('\n')[0]}`, met: false });
+    return { rows, spoilt: false, error };
+  } finally {
+    await runClosers();
+  }
 }
