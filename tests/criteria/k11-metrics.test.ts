@@ -45,7 +45,7 @@ criterion('K11', 'recycles and a kill › the counters are the clients’ counts
     }
   })();
 
-  const load = new Load(service.url, { clients: 8, limitMs: 400_000, request: () => ({ path: '/chaos/wait?ms=5' }) });
+  const load = new Load(service.url, { clients: 8, limitMs: 400_000, request: () => ({ path: '/chaos/wait?ms=25' }) });
   await eventually('10 recycles', async () => ((await stats(service)).cluster.restarts.by_reason['max_requests'] ?? 0) >= 10, 300_000);
   const outcomes = await load.stop();
   const answered = outcomes.filter(({ result }) => result === 200).length;
@@ -69,7 +69,7 @@ criterion('K11', 'recycles and a kill › the counters are the clients’ counts
     falls.length === 0,
   );
 
-  const again = new Load(service.url, { clients: 8, request: () => ({ path: '/chaos/wait?ms=5' }) });
+  const again = new Load(service.url, { clients: 8, request: () => ({ path: '/chaos/wait?ms=25' }) });
   await delay(3 * REPORT_MS);
   const victim = (await stats(service)).workers.find(({ kind, state }) => kind === 'http' && state === 'ready');
   const lostBefore = (await stats(service)).metrics.lost_workers_total;

@@ -69,7 +69,7 @@ criterion('K13', 'scaling, a roll and a kill under load › the server never see
     env: { WORKERS: '2', DB_POOL_MAX: String(BUDGET), DB_POOL_MIN: String(BUDGET / 2), MAX_REQUESTS: '0', LOG_SLOW_QUERY_MS: '60000' },
   });
   const sampler = new Sampler(service.database?.migrationUrl ?? '');
-  const load = new Load(service.url, { clients: 24, limitMs: 400_000, request: () => ({ path: '/chaos/sleep?s=0.02' }) });
+  const load = new Load(service.url, { clients: 24, limitMs: 400_000, request: () => ({ path: '/chaos/sleep?s=0.05' }) });
 
   const leastOf8 = await scaleTo(service, 2, 8);
   const leastOf2 = await scaleTo(service, 8, 2);

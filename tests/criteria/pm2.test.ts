@@ -1,15 +1,16 @@
 /** K16: the service under PM2, through its own reload. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Load, tally } from '../cluster/support';
-import { counts, criterion } from '../support/criterion';
+import { counts, criterion, isFull } from '../support/criterion';
+import { failures, PacedLoad } from '../support/paced-load';
 import { Pm2 } from '../support/pm2';
 import { temporaryFolder } from '../support/services';
+import { answered } from './under-load';
 
 const RELOADS = 3;
 const REQUESTS = 10_000;
-const CLIENTS = 20;
-const BODY = Buffer.alloc(4_096, 'x');
+/** 4 KB POSTs over connections of which half are kept. */
+const LOAD = { path: '/chaos/echo', bytes: 4_096, clients: 20, perSecond: isFull() ? 200 : 50 };
 
 criterion('K16', 'through PM2: reloads fail no request, a broken one tells', async (measure) => {
   const dataDir = temporaryFolder('k16');
@@ -21,20 +22,18 @@ criterion('K16', 'through PM2: reloads fail no request, a broken one tells', asy
   const first = await fetch(`${pm2.url}/ready`);
   measure('`pm2 start` exits 0 when the service is ready', `exit ${started.code}, /ready ${first.status}`, started.code === 0 && first.ok);
 
-  const outcomes: Record<string, number> = {};
+  const offer = (): PacedLoad => new PacedLoad({ port: Number(new URL(pm2.url).port), ...LOAD });
+  const load = offer();
   const codes: (number | null)[] = [];
   for (let reload = 1; reload <= RELOADS; reload += 1) {
-    const load = new Load(pm2.url, { clients: CLIENTS, request: () => ({ path: '/chaos/echo', method: 'POST', body: BODY }) });
     codes.push((await pm2.reload()).code);
-    // A fast machine reloads before its share of the requests is sent.
-    await load.until((counts(REQUESTS) * reload) / RELOADS - total(outcomes));
-    for (const [result, count] of Object.entries(tally(await load.stop()))) outcomes[result] = (outcomes[result] ?? 0) + count;
+    await answered(load, (REQUESTS * reload) / RELOADS);
   }
-  const failed = total(outcomes) - (outcomes[200] ?? 0);
+  const outcomes = await load.stop();
   measure(
     `0 failed of >= ${counts(REQUESTS)} over ${RELOADS} reloads`,
-    `${failed} of ${total(outcomes)}`,
-    failed === 0 && total(outcomes) >= counts(REQUESTS),
+    `${failures(outcomes).length} of ${outcomes.length}`,
+    failures(outcomes).length === 0 && outcomes.length >= counts(REQUESTS),
   );
   measure(
     `each reload exits 0`,
@@ -43,16 +42,17 @@ criterion('K16', 'through PM2: reloads fail no request, a broken one tells', asy
   );
 
   writeFileSync(join(dataDir, 'broken'), '');
-  const load = new Load(pm2.url, { clients: CLIENTS, request: () => ({ path: '/chaos/echo', method: 'POST', body: BODY }) });
+  const meanwhile = offer();
   const broken = await pm2.reload();
-  const during = tally(await load.stop());
+  const during = await meanwhile.stop();
   measure('a broken reload exits non-zero', `exit ${broken.code}`, broken.code !== 0 && broken.code !== null);
-  const lost = total(during) - (during[200] ?? 0);
-  measure('0 failed during it: the old workers serve', `${lost} of ${total(during)}`, lost === 0 && total(during) > 0);
+  measure(
+    '0 failed during it: the old workers serve',
+    `${failures(during).length} of ${during.length}`,
+    failures(during).length === 0 && during.length > 0,
+  );
 
   const stopped = await pm2.command('stop', 'autoshop');
   const [app] = await pm2.list();
   measure('`pm2 stop` ends it with 0', `exit ${app?.pm2_env.exit_code}`, stopped.code === 0 && app?.pm2_env.exit_code === 0);
 });
-
-const total = (outcomes: Readonly<Record<string, number>>): number => Object.values(outcomes).reduce((sum, count) => sum + count, 0);

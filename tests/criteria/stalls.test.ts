@@ -239,7 +239,7 @@ function canMakeNamespaces(): boolean {
 criterion('K22', 'a CPU profile during load', async (measure) => {
   const folder = temporaryFolder('profiles');
   const service = await startChaos({ stdin: 'pipe', env: { DATA_DIR: folder, EVIDENCE_MAX_MB: '1' } });
-  const load = new Load(service.url, { clients: 20, request: () => ({ path: '/chaos/wait?ms=5' }) });
+  const load = new Load(service.url, { clients: 20, request: () => ({ path: '/chaos/wait?ms=50' }) });
   const outcomes = (): Record<string, unknown>[] => service.events().filter(({ event }) => event === 'profile');
   const ask = (slot: number): void => void service.child.stdin?.write(`profile ${JSON.stringify({ slot, seconds: 2 })}\n`);
   ask(1);
