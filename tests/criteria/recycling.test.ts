@@ -1,5 +1,6 @@
 /** @alone K9 and K24: workers leave with their last request, one at a time; and the primary is no bigger for having replaced many. */
-
+import { readdirSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { eventually, type Running, startChaos, stats } from '../cluster/support';
 import { counts, criterion } from '../support/criterion';
 import { failures } from '../support/paced-load';
@@ -96,8 +97,9 @@ criterion('K24', 'a supervisor without leaks', async (measure) => {
   const atRest = () =>
     eventually('rest', async () => {
       const { primary, workers, cluster } = await stats(service);
-      const fdsAreNew = primary.fds !== null;
-      return cluster.booted_workers === 4 && workers.length === 4 && fdsAreNew && primary;
+      const { timers, listeners, rss } = primary;
+      const fds = readdirSync(`/proc/${service.pid}/fd`).length;
+      return cluster.booted_workers === 4 && workers.length === 4 && { fds, timers, listeners, rss };
     });
   const turn = async (times: number) => {
     const goal = (await recycled()) + times;
@@ -120,14 +122,17 @@ criterion('K24', 'a supervisor without leaks', async (measure) => {
   await service.stop();
 });
 
-/** Descriptors are read every ten seconds; connections of the test's own questions come and go. The least of some readings at rest counts. */
-async function settledPrimary<T extends { fds: number | null; timers: number; listeners: number; rss: number }>(read: () => Promise<T>) {
-  const readings: T[] = [];
-  const until = performance.now() + 25_000;
+const RESOURCES = ['fds', 'timers', 'listeners', 'rss'] as const;
+type Resources = Record<(typeof RESOURCES)[number], number>;
+
+/** Connections of the test's own questions come and go, and so does garbage: the least of some readings at rest counts. */
+async function settledPrimary(read: () => Promise<Resources>): Promise<Resources> {
+  const least = await read();
+  const until = performance.now() + 15_000;
   while (performance.now() < until) {
-    readings.push(await read());
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await delay(500);
+    const now = await read();
+    for (const key of RESOURCES) least[key] = Math.min(least[key], now[key]);
   }
-  const least = (key: 'timers' | 'listeners' | 'rss') => Math.min(...readings.map((reading) => reading[key]));
-  return { fds: readings.at(-1)?.fds ?? null, timers: least('timers'), listeners: least('listeners'), rss: least('rss') };
+  return least;
 }
