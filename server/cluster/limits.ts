@@ -76,7 +76,8 @@ interface Lease {
   readonly resetsAt: number;
 }
 
-export type FetchTokens = (question: TakeQuestion) => Promise<Take>;
+/** Asks the primary. An answer that comes after the promise was rejected goes to `late`, if given. */
+export type FetchTokens = (question: TakeQuestion, late?: (answer: Take) => void) => Promise<Take>;
 
 /** The worker's half: spends leases, asks the primary for the next. `reset` forgets what is leased here only. */
 export class LeasedLimits {
@@ -114,7 +115,7 @@ export class LeasedLimits {
     const { key, limit, cost } = question;
     this.#leases.delete(key);
     const asked = this.#now();
-    const fetching = this.#fetch(question);
+    const fetching = this.#fetch(question, (answer) => this.#giveBack(question, answer));
     this.#fetching.set(key, fetching);
     try {
       const answer = await fetching;
@@ -128,6 +129,16 @@ export class LeasedLimits {
     } finally {
       this.#fetching.delete(key);
     }
+  }
+
+  /**
+   * For an answer that came when its asker had gone on without. Each is 2 % of the limit: were they lost, fifty of them, some seconds of
+   * a busy primary, would refuse everybody for the rest of the window.
+   */
+  #giveBack({ key, limit, windowMs, cost }: TakeQuestion, { granted, slice }: Take): void {
+    if (granted <= cost) return;
+    const unspent = { slice, tokens: granted - cost };
+    this.#fetch({ key, limit, windowMs, cost: 0, want: 0, unspent }).catch(() => undefined);
   }
 
   #spend(lease: Lease, cost: number): LimitResult {

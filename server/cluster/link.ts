@@ -169,8 +169,8 @@ class IpcLink implements PrimaryLink {
       log.error('the primary is gone; leaving', {});
       process.exit(EXIT.forced);
     });
-    this.#leases = new LeasedLimits((question) =>
-      this.#takes.start(LIMIT_TIMEOUT_MS, (call) => this.#send({ type: 'limit-take', call, question })),
+    this.#leases = new LeasedLimits((question, late) =>
+      this.#takes.start(LIMIT_TIMEOUT_MS, (call) => this.#send({ type: 'limit-take', call, question }), late),
     );
     this.limits = {
       take: (key, limit, windowMs, cost) => this.#leases.take(key, limit, windowMs, cost),

@@ -131,6 +131,24 @@ describe('leases of four workers', () => {
     expect(answers.map(({ allowed }) => allowed)).toEqual([true, true]);
   });
 
+  test('the primary answers when everybody has gone on, a hundred times › what it granted is given back, the next are admitted', async () => {
+    const counters = new LimitCounters(clock().now);
+    let busy = true;
+    const worker = new LeasedLimits(async (asked, late) => {
+      const answer = counters.take(asked);
+      if (!busy || asked.cost === 0) return answer;
+      setImmediate(() => late?.(answer));
+      throw new Error('No answer');
+    }, clock().now);
+    for (let round = 0; round < 100; round += 1) {
+      await expect(worker.take('k', 600, 60_000)).rejects.toThrow('No answer');
+      await new Promise(setImmediate);
+    }
+    busy = false;
+    // Those who went on without an answer count: they have been served.
+    expect(await worker.take('k', 600, 60_000)).toMatchObject({ allowed: true, used: 101 });
+  });
+
   test('lease size › one up to 100, 2 % above', () => {
     expect([1, 100, 101, 600, 10_000].map(leaseSize)).toEqual([1, 1, 2, 12, 200]);
   });

@@ -82,6 +82,21 @@ describe('pending calls', () => {
     await expect(calls.start(5, () => undefined)).rejects.toThrow('within 5 ms');
     expect(calls.size).toBe(0);
   });
+
+  test('an answer after its time › goes to whoever wants it, once', async () => {
+    const calls = new PendingCalls<string>();
+    const late: string[] = [];
+    const asked: number[] = [];
+    await expect(
+      calls.start(
+        5,
+        (call) => asked.push(call),
+        (answer) => late.push(answer),
+      ),
+    ).rejects.toThrow('within 5 ms');
+    for (const call of [...asked, ...asked]) calls.finish(call, 'late');
+    expect([late, calls.size]).toEqual([['late'], 0]);
+  });
 });
 
 describe('last words', () => {
