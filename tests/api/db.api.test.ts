@@ -29,6 +29,28 @@ async function until(fact: () => boolean): Promise<void> {
   while (!fact()) await new Promise((resolve) => setTimeout(resolve, 1));
 }
 
+/** Takes a connection of the pool until it is told to give it back. */
+async function holdConnection(tenant: string): Promise<() => Promise<void>> {
+  let release: () => void = () => undefined;
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  let holding: Promise<void> = Promise.resolve();
+  await new Promise<void>((resolve, reject) => {
+    holding = inTenant(tenant, () =>
+      inTransaction(async () => {
+        resolve();
+        await released;
+      }),
+    );
+    holding.catch(reject);
+  });
+  return () => {
+    release();
+    return holding;
+  };
+}
+
 function inTenant<T>(id: string | null, work: () => Promise<T>, caller?: Caller): Promise<T> {
   const scope: Context = {
     requestId: randomUUID(),
@@ -271,8 +293,7 @@ describe('the pool', () => {
     const caller = new Caller();
     const ran: string[] = [];
     const stop = observeStatements(({ text }) => ran.push(text));
-    const busy = inTenant(tenant, () => query({ text: 'SELECT pg_sleep(0.1)' }));
-    await until(() => poolStatus().busy === 1);
+    const giveBack = await holdConnection(tenant);
     const left = inTenant(tenant, () => query({ text: 'SELECT 1 /* for nobody */' }), caller).catch((error: unknown) => error);
     const stayed = inTenant(tenant, () => query({ text: 'SELECT 1 /* for somebody */' }), new Caller());
     await until(() => poolStatus().waiting === 2);
@@ -282,7 +303,7 @@ describe('the pool', () => {
     await expect(inTenant(tenant, () => query({ text: 'SELECT 2 /* for nobody */' }), caller)).rejects.toMatchObject({
       reason: 'client_gone',
     });
-    await Promise.all([busy, stayed]);
+    await Promise.all([giveBack(), stayed]);
     // A connection that is free is not refused: work that its caller left behind may end.
     await inTenant(tenant, () => query({ text: 'SELECT 3 /* left behind */' }), caller);
     stop();
@@ -295,7 +316,8 @@ describe('the pool', () => {
     resizePool({ min: 1, max: 1 });
     expect(expectedPoolWaitMs()).toBe(0);
     const work = Array.from({ length: 16 }, () => inTenant(tenant, () => query({ text: 'SELECT pg_sleep(0.05)' })));
-    await until(() => poolStatus().waiting === 4);
+    await Promise.all(work.slice(0, 11));
+    expect(poolStatus().waiting).toBe(4);
     const expected = expectedPoolWaitMs();
     const asked = performance.now();
     const last = inTenant(tenant, () => names());
