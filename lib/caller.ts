@@ -5,6 +5,7 @@
 export class Caller {
   #gone = false;
   #commits = 0;
+  #stored = false;
   #listeners: Set<() => void> | undefined;
 
   /** The client has closed its connection, or has been answered without the result. */
@@ -17,11 +18,17 @@ export class Caller {
     return this.#commits > 0;
   }
 
-  /** A COMMIT goes out. Returns the function that notes its answer. */
-  commits(): () => void {
+  /** It can no longer be promised that nothing was stored: a COMMIT is under way, has succeeded, or was never answered. */
+  get mayHaveStored(): boolean {
+    return this.#stored || this.committing;
+  }
+
+  /** A COMMIT goes out. Returns the function that notes its end: `stored` unless it is certain that nothing was. */
+  commits(): (stored: boolean) => void {
     this.#commits += 1;
-    return () => {
+    return (stored) => {
       this.#commits -= 1;
+      this.#stored ||= stored;
     };
   }
 

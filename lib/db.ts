@@ -248,11 +248,15 @@ async function undo(transaction: Transaction, error: unknown): Promise<void> {
 }
 
 async function store({ transaction, writes }: UnitOfWork): Promise<void> {
-  const committed = currentContext()?.caller?.commits();
+  const ended = currentContext()?.caller?.commits();
+  let stored = true;
   try {
     await commit(transaction);
+  } catch (error) {
+    stored = error instanceof OutcomeUnknown;
+    throw error;
   } finally {
-    committed?.();
+    ended?.(stored);
     // Also when COMMIT failed: a connection lost on the way back does not say what became of it.
     await announceWrites(writes);
   }

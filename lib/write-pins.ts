@@ -6,7 +6,7 @@
 import { config } from '../config';
 import { localPins, type PinStore } from './cluster-ports';
 import { log } from './log';
-import { redis, redisReady, redisReadyForMs } from './redis';
+import { askRedis, redisReady, redisReadyForMs } from './redis';
 import { PIN_MS } from './replica-choice';
 
 const PREFIX = 'autoshop:wrote:';
@@ -37,14 +37,12 @@ export async function isSessionPinned(sessionId: string): Promise<boolean> {
 }
 
 async function pinInRedis(sessionId: string): Promise<void> {
-  const client = redis();
-  if (client && redisReady()) await client.set(PREFIX + sessionId, '1', 'PX', PIN_MS);
+  if (redisReady()) await askRedis((client) => client.set(PREFIX + sessionId, '1', 'PX', PIN_MS));
 }
 
 async function isPinnedInRedis(sessionId: string): Promise<boolean> {
   if (config.REDIS_URL === undefined) return false;
-  const client = redis();
   // While it was away nothing was remembered there: what it does not know counts only when that is over.
-  if (!client || !redisReady() || redisReadyForMs() < PIN_MS) return true;
-  return (await client.exists(PREFIX + sessionId)) === 1;
+  if (redisReadyForMs() < PIN_MS) return true;
+  return (await askRedis((client) => client.exists(PREFIX + sessionId))) === 1;
 }

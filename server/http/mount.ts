@@ -6,6 +6,7 @@
 import type { Application, Request, RequestHandler, Response } from 'express';
 import { config } from '../../config';
 import { breadcrumbs } from '../../lib/breadcrumbs';
+import type { Caller } from '../../lib/caller';
 import { type Actor, ANONYMOUS, type Context, type Tenant, withContext } from '../../lib/context';
 import {
   AppError,
@@ -134,7 +135,7 @@ async function serve(req: Request, res: Response, served: Served, params: Readon
     metrics.timeouts.inc();
     const { caller } = state.context;
     caller?.leave();
-    refuse(req, res, caller?.committing ? new OutcomeUnknown() : new Unavailable('request_timeout'));
+    refuse(req, res, refusalOf(new Unavailable('request_timeout'), served, caller));
   }, served.timeoutMs);
   try {
     const first: Context = { ...state.context, operation: id };
@@ -145,10 +146,16 @@ async function serve(req: Request, res: Response, served: Served, params: Readon
     state.context = context;
     await onReadRoute(readRoute, () => withContext(context, () => answer(req, res, { served, params, actor, tenant, timer })));
   } catch (error) {
-    refuseUnlessAnswered(req, res, error);
+    refuseUnlessAnswered(req, res, refusalOf(error, served, state.context.caller));
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** A 503 promises that nothing was stored. Whoever only reads may ask again in any case. */
+function refusalOf(error: unknown, { endpoint }: Served, caller: Caller | undefined): unknown {
+  const wouldBeUntrue = endpoint.method !== 'get' && caller?.mayHaveStored && toAppError(error).status === 503;
+  return wouldBeUntrue ? new OutcomeUnknown(error) : error;
 }
 
 /** A handler that outlived its timeout, or its client, has nobody left to tell; a defect in it is logged all the same. */

@@ -243,6 +243,21 @@ describe('the caller leaves', () => {
     expect(await words()).toEqual([]);
   });
 
+  test('a commit that the server refuses › known to have stored nothing', async () => {
+    const caller = new Caller();
+    const refused = inTenant(
+      () =>
+        db.inTransaction(async () => {
+          await add('never');
+          await db.query({ text: 'SELECT 1 / 0' }).catch(() => undefined);
+        }),
+      caller,
+    );
+    await expect(refused).rejects.toThrow('rolled back');
+    expect(caller.mayHaveStored).toBe(false);
+    expect(await words()).toEqual([]);
+  });
+
   test('after the commit was sent › it is known to be under way, and it is stored', async () => {
     const caller = new Caller();
     const stored = inTenant(() => db.inTransaction(() => add('slow')), caller);
@@ -250,7 +265,7 @@ describe('the caller leaves', () => {
     expect(caller.committing).toBe(true);
     caller.leave();
     await stored;
-    expect(caller.committing).toBe(false);
+    expect([caller.committing, caller.mayHaveStored]).toEqual([false, true]);
     expect(await words()).toEqual(['slow']);
   });
 });

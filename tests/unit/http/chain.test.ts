@@ -1,5 +1,6 @@
 import { connect } from 'node:net';
 import { z } from 'zod';
+import { context } from '../../../lib/context';
 import { Conflict, PreconditionFailed, Unavailable } from '../../../lib/errors';
 import { type Endpoint, endpoint, JsonText, Reply, StreamReply } from '../../../routes/endpoint';
 import { type Body, type ChainServer, startChain } from '../../support/http';
@@ -148,6 +149,19 @@ const list: Endpoint[] = [
       new Promise((resolve) => {
         release = () => resolve({});
       }),
+  }),
+  endpoint({
+    ...common,
+    method: 'post',
+    path: '/api/stored',
+    id: 'stored',
+    csrf: 'exempt',
+    query: z.object({ stored: z.string(), next: z.string() }),
+    handle: async ({ query: { stored, next } }) => {
+      context().caller?.commits()(stored === 'yes');
+      if (next === 'busy') throw new Unavailable('pool_timeout');
+      return new Promise(() => undefined);
+    },
   }),
   endpoint({ ...common, method: 'get', path: '/api/big', id: 'big', handle: async () => 'x'.repeat(4000) }),
   endpoint({
@@ -357,6 +371,15 @@ describe('refusals', () => {
     ]);
     const technician = await call('/api/items/5', { method: 'PATCH', headers: { 'x-actor': 'Technician' } });
     expect([technician.status, technician.body['error']]).toEqual([403, { code: 'forbidden', message: 'Insufficient permissions' }]);
+  });
+  test.each([
+    ['yes', 'silence', 500, 'outcome_unknown'],
+    ['no', 'silence', 503, 'unavailable'],
+    ['yes', 'busy', 500, 'outcome_unknown'],
+    ['no', 'busy', 503, 'unavailable'],
+  ])('a COMMIT that stored (%s), then %s › %i %s: a 503 promises that nothing was stored', async (stored, next, expected, code) => {
+    const { status, body } = await call(`/api/stored?stored=${stored}&next=${next}`, { method: 'POST' });
+    expect([status, body.error.code]).toEqual([expected, code]);
   });
   test('a handler over its time › 503 enveloped, its late result is dropped', async () => {
     const { status, body } = await call('/api/slow');
