@@ -1,6 +1,6 @@
 /**
  * Row-level security against whoever can write SQL as the service: functions that tell what they are asked, errors that repeat a value,
- * direct and behind a transaction-mode PgBouncer. And its price: a search among 50,000 customers reads narrow indexes only.
+ * direct and behind a transaction-mode PgBouncer.
  */
 import pg from 'pg';
 import { customerSearchSql } from '../../models/customer-lists.queries';
