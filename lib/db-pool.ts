@@ -66,6 +66,8 @@ export class ManagedPool {
   /** Connections that are out, and since when. */
   readonly #heldSince = new Map<unknown, number>();
   readonly #openedAt = new WeakMap<object, number>();
+  /** Connections that are being closed. They count until the server has let go of them, but no others must go in their place. */
+  #closing = 0;
   /** When each caller in the queue began to wait, the first one first. */
   readonly #waitingSince = new Map<Deferred, number>();
 
@@ -84,7 +86,7 @@ export class ManagedPool {
     const pool = this.#pool;
     pool._factory.min = Math.min(min, max);
     pool._factory.max = max;
-    for (const { resource } of pool._availableObjects.slice(0, Math.max(0, pool.size - max))) this.destroyQuietly(resource);
+    for (const { resource } of pool._availableObjects.slice(0, Math.max(0, this.#staying - max))) this.destroyQuietly(resource);
     pool._dispense();
   }
 
@@ -111,6 +113,10 @@ export class ManagedPool {
     for (const place of this.#pool._pendingAcquires.splice(0)) place.reject(reason);
     const idle = this.#pool._availableObjects.map(({ resource }) => resource);
     for (const resource of [...this.#heldSince.keys(), ...idle]) (resource as Wired).connection.stream.destroy();
+  }
+
+  get #staying(): number {
+    return this.#pool.size - this.#closing;
   }
 
   destroyQuietly(resource: unknown): void {
@@ -194,7 +200,7 @@ export class ManagedPool {
     const destroy = pool.destroy.bind(pool);
     pool.release = (resource) => {
       this.#returned(resource);
-      if (pool.size > pool._factory.max) this.destroyQuietly(resource);
+      if (this.#staying > pool._factory.max) this.destroyQuietly(resource);
       else release(resource);
     };
     pool.destroy = async (resource) => {
@@ -204,9 +210,11 @@ export class ManagedPool {
       if (pool._count === before) return closing;
       // The pool has forgotten it; the server has not.
       pool._count = before;
+      this.#closing += 1;
       try {
         await withLimit(closing, CLOSE_LIMIT_MS);
       } finally {
+        this.#closing -= 1;
         pool._count -= 1;
         pool._ensureMinimum();
         pool._dispense();

@@ -287,6 +287,18 @@ describe('the pool', () => {
     expect(poolStatus()).toMatchObject({ max: POOL_MAX, busy: 0, waiting: 0 });
   });
 
+  test('a share that is set again while connections are being closed › no more of them go than must', async () => {
+    const tenant = await newTenant();
+    const [last, ...others] = await Promise.all(Array.from({ length: POOL_MAX }, () => holdConnection(tenant)));
+    await Promise.all(others.map((giveBack) => giveBack()));
+    resizePool({ min: 1, max: 2 });
+    resizePool({ min: 1, max: 2 });
+    await last?.();
+    await until(() => poolStatus().size <= 2);
+    expect(poolStatus()).toMatchObject({ size: 2, idle: 2 });
+    resizePool({ min: 1, max: POOL_MAX });
+  });
+
   test('a caller leaves while it waits › its place is free at once, and its statement never runs', async () => {
     const tenant = await newTenant();
     resizePool({ min: 1, max: 1 });
