@@ -3,6 +3,7 @@
  * its backends. What reads is repeated once, what may have been stored never is.
  */
 import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Caller } from '../../lib/caller';
 import { ANONYMOUS, newWorkStats, withContext } from '../../lib/context';
 import { closeLater } from '../support/closers';
@@ -13,8 +14,13 @@ type Database = typeof import('../../lib/db');
 
 const NAME = `autoshop:recovery:${process.pid}`;
 const POOL_MAX = 6;
+/** Asked without a pause, the question would take the processor from what it waits for. */
+const POLL_MS = 5;
 let db: Database;
 let tenant: Tenant;
+
+// Dozens of backends are started and ended one after the other, which a busy machine takes its time for.
+jest.setTimeout(120_000);
 
 const inTenant = <T>(work: () => Promise<T>, caller?: Caller): Promise<T> =>
   withContext(
@@ -43,8 +49,13 @@ beforeAll(async () => {
   tenant = await createTenant();
   await admin('CREATE TABLE recovery (id int GENERATED ALWAYS AS IDENTITY, word text NOT NULL)');
   await admin('GRANT ALL ON recovery TO autoshop_app');
-  // A commit that takes its time, for the word `slow`.
-  await admin(`CREATE FUNCTION recovery_slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(2); RETURN NULL; END'`);
+  await admin('CREATE TABLE recovery_pause (on_purpose boolean DEFAULT true)');
+  await admin('GRANT SELECT ON recovery_pause TO autoshop_app');
+  // A commit that takes as long as there is a pause, for the word `slow`.
+  await admin(
+    `CREATE FUNCTION recovery_slow() RETURNS trigger LANGUAGE plpgsql AS
+     'BEGIN WHILE EXISTS (SELECT FROM recovery_pause) LOOP PERFORM pg_sleep(0.02); END LOOP; RETURN NULL; END'`,
+  );
   await admin(
     `CREATE CONSTRAINT TRIGGER recovery_slow AFTER INSERT ON recovery DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.word = 'slow')
      EXECUTE FUNCTION recovery_slow()`,
@@ -53,25 +64,39 @@ beforeAll(async () => {
 afterAll(async () => {
   await admin('DROP TABLE recovery');
   await admin('DROP FUNCTION recovery_slow');
+  await admin('DROP TABLE recovery_pause');
 });
 
-const fillPool = () => Promise.all(Array.from({ length: POOL_MAX }, () => inTenant(() => db.query({ text: 'SELECT pg_sleep(0.05)' }))));
-/** Ends backends of the service, all or those whose statement is like this. @returns how many */
-const terminate = async (like = '%'): Promise<number> =>
-  (
-    await admin<{ n: number }>(
-      'SELECT count(pg_terminate_backend(pid))::int AS n FROM pg_stat_activity WHERE application_name = $1 AND query LIKE $2',
-      [NAME, like],
-    )
-  )[0]?.n ?? 0;
-const activity = (like: string) =>
-  admin<{ state: string; wait_event: string }>(
-    "SELECT state, wait_event FROM pg_stat_activity WHERE application_name = $1 AND query LIKE $2 AND state <> 'idle'",
+/** Opens every connection of the pool. Statements may be over before the last one is there: then once more. */
+async function fillPool(): Promise<void> {
+  while (db.poolStatus().idle < POOL_MAX)
+    await Promise.all(Array.from({ length: POOL_MAX }, () => inTenant(() => db.query({ text: 'SELECT pg_sleep(0.05)' }))));
+}
+const pause = () => admin('INSERT INTO recovery_pause DEFAULT VALUES');
+const goOn = () => admin('DELETE FROM recovery_pause');
+const told = new Set<number>();
+/** Tells backends of the service to end, all or those whose statement is like this. @returns how many */
+async function terminate(like = '%'): Promise<number> {
+  const rows = await admin<{ pid: number }>(
+    `WITH theirs AS MATERIALIZED (SELECT pid FROM pg_stat_activity WHERE application_name = $1 AND query LIKE $2)
+      SELECT pid FROM theirs WHERE pg_terminate_backend(pid)`,
     [NAME, like],
   );
-/** Resolves when a statement like this is at work on the server. */
+  for (const { pid } of rows) told.add(pid);
+  return rows.length;
+}
+/** Resolves when who was told to has ended: until then, a moment or on a busy machine longer, they can be met again. */
+async function allEnded(): Promise<void> {
+  while ((await admin('SELECT FROM pg_stat_activity WHERE pid = ANY ($1)', [[...told]])).length > 0) await delay(POLL_MS);
+}
+/**
+ * Resolves when a statement like this sleeps on the server. It is listed as active before, while its messages are still being read: a
+ * request to cancel that comes between two of them is dropped.
+ */
 async function atWork(like: string): Promise<void> {
-  while ((await activity(like)).length === 0);
+  const sleeping = () =>
+    admin("SELECT FROM pg_stat_activity WHERE application_name = $1 AND query LIKE $2 AND wait_event = 'PgSleep'", [NAME, like]);
+  while ((await sleeping()).length === 0) await delay(POLL_MS);
 }
 const words = async (): Promise<string[]> =>
   (await admin<{ word: string }>('SELECT word FROM recovery ORDER BY id')).map(({ word }) => word);
@@ -87,7 +112,11 @@ async function counted<T>(like: RegExp, work: () => Promise<T>): Promise<{ resul
   return { result, sent };
 }
 
-beforeEach(() => admin('TRUNCATE recovery'));
+beforeEach(async () => {
+  await admin('TRUNCATE recovery');
+  await goOn();
+});
+afterEach(allEnded);
 
 describe('every backend is terminated', () => {
   test('while they are idle › reads and writes of the next moment succeed, each write once', async () => {
@@ -103,10 +132,11 @@ describe('every backend is terminated', () => {
   });
 
   test('under a read › sent once more, and answered', async () => {
-    const reading = counted(/under_read/, () =>
-      inTenant(() => db.query<{ n: number }>({ text: 'SELECT 7 AS n, pg_sleep(1) AS under_read' })),
-    );
+    await pause();
+    const text = 'SELECT 7 AS n, pg_sleep(CASE WHEN EXISTS (SELECT FROM recovery_pause) THEN 20 ELSE 0 END) AS under_read';
+    const reading = counted(/under_read/, () => inTenant(() => db.query<{ n: number }>({ text })));
     await atWork('%under_read%');
+    await goOn();
     expect(await terminate('%under_read%')).toBe(1);
     const { result, sent } = await reading;
     expect(result).toMatchObject([{ n: 7 }]);
@@ -118,6 +148,7 @@ describe('every backend is terminated', () => {
     for (const round of [1, 2]) {
       await atWork('%under_twice%');
       expect([round, await terminate('%under_twice%')]).toEqual([round, 1]);
+      await allEnded();
     }
     const { result, sent } = await reading;
     expect(db.translateDatabaseError(result)).toMatchObject({ status: 503, reason: 'database' });
@@ -154,6 +185,7 @@ describe('every backend is terminated', () => {
   test('during the commit › outcome_unknown, never repeated, nothing done afterwards', async () => {
     let runs = 0;
     let after = 0;
+    await pause();
     const storing = inTenant(() =>
       db.inTransaction(async () => {
         runs += 1;
@@ -260,10 +292,12 @@ describe('the caller leaves', () => {
 
   test('after the commit was sent › it is known to be under way, and it is stored', async () => {
     const caller = new Caller();
+    await pause();
     const stored = inTenant(() => db.inTransaction(() => add('slow')), caller);
     await atWork('COMMIT%');
     expect(caller.committing).toBe(true);
     caller.leave();
+    await goOn();
     await stored;
     expect([caller.committing, caller.mayHaveStored]).toEqual([false, true]);
     expect(await words()).toEqual(['slow']);
@@ -278,7 +312,8 @@ test('a transaction that stands still › ended by the server, its locks are fre
       await db.query({ text: 'LOCK TABLE recovery IN EXCLUSIVE MODE' });
       await add('never');
       // The event loop of this process may stop, here it only does nothing: the server must not wait for it.
-      while ((await admin("SELECT FROM pg_locks WHERE relation = 'recovery'::regclass AND mode = 'ExclusiveLock'")).length > 0);
+      while ((await admin("SELECT FROM pg_locks WHERE relation = 'recovery'::regclass AND mode = 'ExclusiveLock'")).length > 0)
+        await delay(POLL_MS);
     }),
   ).catch((error: unknown) => error);
   expect(db.translateDatabaseError(await still)).toMatchObject({ status: 503, reason: 'database' });
