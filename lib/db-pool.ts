@@ -18,11 +18,6 @@ interface Deferred {
   reject(error: Error): void;
 }
 
-/** A connection of pg. */
-interface Wired {
-  connection: { stream: { destroy(): void } };
-}
-
 /** sequelize-pool's fields that it offers no method for; the version is pinned and a contract test holds them. */
 interface PoolInternals {
   readonly size: number;
@@ -112,7 +107,7 @@ export class ManagedPool {
   sever(reason: Error): void {
     for (const place of this.#pool._pendingAcquires.splice(0)) place.reject(reason);
     const idle = this.#pool._availableObjects.map(({ resource }) => resource);
-    for (const resource of [...this.#heldSince.keys(), ...idle]) (resource as Wired).connection.stream.destroy();
+    for (const resource of [...this.#heldSince.keys(), ...idle]) (resource as pg.Client).connection.stream.destroy();
   }
 
   get #staying(): number {

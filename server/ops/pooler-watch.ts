@@ -52,7 +52,7 @@ export function watchPooler({ url, database }: PoolerWatchOptions): () => void {
   let ended = false;
   const drop = (): void => {
     // Not `end()`: a pooler that hangs would not take the good-bye.
-    (client as unknown as { connection: { stream: { destroy(): void } } } | undefined)?.connection.stream.destroy();
+    client?.connection.stream.destroy();
     client = undefined;
   };
   const read = async (): Promise<void> => {
