@@ -1,5 +1,5 @@
 /**
- * Two of our services that differ in one setting, on one database, measured in alternating rounds: CPU of all processes of each, per
+ * Our services that differ in one setting, on one database, measured in alternating rounds: CPU of all processes of each, per
  * request. CPU and not time, because it is what limits throughput and holds on a busy machine.
  */
 import { join } from 'node:path';
@@ -46,16 +46,37 @@ export async function startService({ name, database: { url, migrationUrl }, secr
   });
 }
 
-/** @returns milliseconds of CPU for one request */
-async function cost({ name, pid, url }: Server, path: string, headers: Record<string, string>, amount: number): Promise<number> {
+export interface Load {
+  path: string;
+  headers: Record<string, string>;
+  rounds: number;
+  requests: number;
+}
+
+/** @returns milliseconds of CPU for one request, of each tree of processes */
+async function cost({ name, url }: Server, roots: readonly number[], { path, headers, requests }: Load): Promise<number[]> {
   // Let what the other side left behind come to rest.
   await delay(30);
-  const before = treeCpuMs(pid);
-  const result = await autocannon({ url: url + path, headers, amount, connections: CONNECTIONS, timeout: 20 });
-  const after = treeCpuMs(pid);
+  const before = roots.map(treeCpuMs);
+  const result = await autocannon({ url: url + path, headers, amount: requests, connections: CONNECTIONS, timeout: 20 });
+  const after = roots.map(treeCpuMs);
   const bad = result.non2xx + result.errors + result.timeouts;
-  if (bad > 0) throw new Error(`${name}: ${bad} of ${amount} requests failed`);
-  return (after - before) / amount;
+  if (bad > 0) throw new Error(`${name}: ${bad} of ${requests} requests failed`);
+  return after.map((ms, index) => (ms - (before[index] ?? Number.NaN)) / requests);
+}
+
+/**
+ * Alternates who goes first, so that none profits from what the others have warmed or worn.
+ * @returns for each server and round the cost of its own processes, then of each of `others`, by their first process
+ */
+export async function costsInRounds(servers: readonly Server[], load: Load, others: readonly number[] = []): Promise<number[][][]> {
+  const { path, headers, rounds } = load;
+  for (const { url } of servers) await autocannon({ url: url + path, headers, amount: WARM_UP_REQUESTS, connections: CONNECTIONS });
+  const costs = new Map<Server, number[][]>(servers.map((server) => [server, []]));
+  for (let round = 0; round < rounds; round += 1)
+    for (const server of round % 2 === 0 ? servers : servers.toReversed())
+      costs.get(server)?.push(await cost(server, [server.pid, ...others], load));
+  return [...costs.values()];
 }
 
 export interface CpuComparison {
@@ -69,28 +90,16 @@ export interface CpuComparison {
   rounds: number;
 }
 
-/** Alternates who goes first, so that neither profits from what the other has warmed or worn. */
-export async function compareCpu(
-  servers: readonly [Server, Server],
-  { path, headers, rounds, requests }: { path: string; headers: Record<string, string>; rounds: number; requests: number },
-): Promise<CpuComparison> {
-  const [first, second] = servers;
-  for (const { url } of servers) await autocannon({ url: url + path, headers, amount: WARM_UP_REQUESTS, connections: CONNECTIONS });
-  const costs: [number, number][] = [];
-  for (let round = 0; round < rounds; round += 1) {
-    const measured = new Map<Server, number>();
-    for (const server of round % 2 === 0 ? [first, second] : [second, first])
-      measured.set(server, await cost(server, path, headers, requests));
-    costs.push([measured.get(first) ?? Number.NaN, measured.get(second) ?? Number.NaN]);
-  }
-  const ratios = costs.map(([one, other]) => one / other).sort((a, b) => a - b);
+export async function compareCpu(servers: readonly [Server, Server], load: Load): Promise<CpuComparison> {
+  const [first = [], second = []] = (await costsInRounds(servers, load)).map((rounds) => rounds.map(([own = Number.NaN]) => own));
+  const ratios = first.map((one, round) => one / (second[round] ?? Number.NaN)).sort((a, b) => a - b);
   const at = (share: number): number => ratios[Math.floor((ratios.length - 1) * share)] ?? Number.NaN;
   return {
     ratio: median(ratios),
     range: [at(0), at(1)],
     quartiles: [at(0.25), at(0.75)],
-    cpuMs: [median(costs.map(([one]) => one)), median(costs.map(([, other]) => other))],
-    rounds,
+    cpuMs: [median(first), median(second)],
+    rounds: load.rounds,
   };
 }
 
