@@ -5,12 +5,10 @@
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { chmodSync, chownSync, readFileSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { findExecutable } from './find-program';
+import { waitForPort } from './ports';
 
 /** From this version on the pooler keeps named statements apart for its clients (`max_prepared_statements`). */
 const TRACKS_STATEMENTS = [1, 21] as const;
@@ -80,7 +78,7 @@ export async function startPgBouncer(options: PgBouncerOptions): Promise<PgBounc
     await ended;
   };
   try {
-    await Promise.race([accepts(options.port, START_TIMEOUT_MS), ended.then(() => Promise.reject(new Error('it ended')))]);
+    await Promise.race([waitForPort(options.port, START_TIMEOUT_MS), ended.then(() => Promise.reject(new Error('it ended')))]);
   } catch (error) {
     await stop();
     throw new Error(`PgBouncer did not start on port ${options.port}: ${words.trim().split('\n').slice(-4).join(' | ')}`, { cause: error });
@@ -159,20 +157,4 @@ function nobody(): { uid: number; gid: number } {
 function isAtLeast(version: string, [major, minor]: readonly [number, number]): boolean {
   const [has = 0, hasMinor = 0] = version.split('.').map(Number);
   return has > major || (has === major && hasMinor >= minor);
-}
-
-async function accepts(port: number, timeoutMs: number): Promise<void> {
-  const deadline = Date.now() + timeoutMs;
-  for (;;) {
-    const socket = connect(port, '127.0.0.1');
-    try {
-      await once(socket, 'connect');
-      return;
-    } catch (error) {
-      if (Date.now() > deadline) throw error;
-    } finally {
-      socket.destroy();
-    }
-    await delay(20);
-  }
 }

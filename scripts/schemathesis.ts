@@ -16,7 +16,8 @@ import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { environmentSchema } from '../config/env';
 import { PROJECT_ROOT } from '../lib/project-root';
-import { findProgram, freePort } from '../tests/support/services';
+import { findProgram } from '../tests/support/services';
+import { freePort } from './ports';
 
 const EXAMPLES = 100;
 /** A run in CI is one of many: fewer cases, another seed each time. */

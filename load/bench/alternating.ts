@@ -6,8 +6,9 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import autocannon from 'autocannon';
 import { PROJECT_ROOT } from '../../lib/project-root';
+import { freePort } from '../../scripts/ports';
 import type { Database } from './database';
-import { freePort, type Server, startServer, treeCpuMs } from './processes';
+import { type Server, startServer, treeCpuMs } from './processes';
 
 const CONNECTIONS = 8;
 const WARM_UP_REQUESTS = 4_000;

@@ -14,10 +14,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import autocannon from 'autocannon';
 import { PROJECT_ROOT } from '../../lib/project-root';
+import { freePort } from '../../scripts/ports';
 import { median } from './alternating';
 import { type Database, getJson, log, openDatabase, prepare, signIn } from './database';
 import { runBench } from './frame';
-import { freePort, type Server, startServer, treeCpuMs } from './processes';
+import { type Server, startServer, treeCpuMs } from './processes';
 
 const TIME_LIMIT_MS = 118_000;
 const CONNECTIONS = 8;

@@ -2,8 +2,8 @@
 import pg from 'pg';
 import { parsePostgresUrl } from '../../config/postgres-url';
 import { connectTo, HostList, loginOf, NoSuitableServer } from '../../lib/db-hosts';
+import { freePort } from '../../scripts/ports';
 import { admin, createDatabase } from '../support/database';
-import { freePort } from '../support/free-port';
 
 let dead: number;
 let url: URL;

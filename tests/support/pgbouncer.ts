@@ -1,7 +1,7 @@
 /** PgBouncers for single test files, before the server of the run. A whole project goes through one with `TEST_THROUGH=pgbouncer`. */
 import { type PgBouncer, startPgBouncer } from '../../scripts/pgbouncer';
+import { freePort } from '../../scripts/ports';
 import { closeLater } from './closers';
-import { freePort } from './free-port';
 import { temporaryFolder } from './services';
 import { withClient } from './test-cluster';
 

@@ -5,15 +5,13 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync } from 'node:fs';
-import { connect } from 'node:net';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { findExecutable } from '../../scripts/find-program';
+import { freePort, waitForPort } from '../../scripts/ports';
 import { closeLater } from './closers';
-import { freePort } from './free-port';
 import { currentCluster } from './test-cluster';
 
-export { freePort } from './free-port';
+export { freePort } from '../../scripts/ports';
 
 /** Service -> the programs of which one must be installed. */
 const PROGRAMS = {
@@ -123,27 +121,6 @@ export async function startOwnRedis(): Promise<OwnRedis> {
 /** A folder of this test file's own, removed with the run. */
 export function temporaryFolder(name: string): string {
   return mkdtempSync(join(process.env['TEST_FOLDER'] ?? currentCluster().folder, `${name}-`));
-}
-
-/** Resolves when something accepts connections on the port. @throws Error after `timeoutMs` */
-export async function waitForPort(port: number, timeoutMs = 10_000): Promise<void> {
-  const deadline = Date.now() + timeoutMs;
-  while (!(await accepts(port))) {
-    if (Date.now() > deadline) throw new Error(`Nothing listens on port ${port} after ${timeoutMs} ms`);
-    await delay(20);
-  }
-}
-
-async function accepts(port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1');
-  try {
-    await once(socket, 'connect');
-    return true;
-  } catch {
-    return false;
-  } finally {
-    socket.destroy();
-  }
 }
 
 /** First line of `<program> --version`, for reports. */

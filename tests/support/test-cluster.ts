@@ -12,8 +12,8 @@ import pg from 'pg';
 import { runMigrations } from '../../lib/migrator';
 import { PROJECT_ROOT } from '../../lib/project-root';
 import { startPgBouncer } from '../../scripts/pgbouncer';
+import { freePort } from '../../scripts/ports';
 import { startEmbeddedPostgres } from '../../server/cluster/embedded-postgres';
-import { freePort } from './free-port';
 
 /** What tests need to know, as JSON in the environment. All URLs lead to the same server. */
 export interface TestCluster {

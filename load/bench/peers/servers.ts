@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { PROJECT_ROOT } from '../../../lib/project-root';
+import { freePort, waitForPort } from '../../../scripts/ports';
 import { eventually, startChaos, stats } from '../../../tests/cluster/support';
-import { freePort, waitForPort } from '../../../tests/support/services';
 
 export interface Peer {
   readonly name: string;
