@@ -5,8 +5,9 @@
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmodSync, chownSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { findUser } from '../server/cluster/postgres-process';
 import { findExecutable } from './find-program';
 import { waitForPort } from './ports';
 
@@ -133,7 +134,8 @@ function writeFiles(
   writeFileSync(path, `[databases]\n${entry}\n\n[pgbouncer]\n${lines.join('\n')}\n`, { mode: 0o600 });
   // It refuses to run as root, and reads its files as the user it becomes.
   if (isRoot()) {
-    const owner = nobody();
+    const owner = findUser(({ name }) => name === 'nobody');
+    if (!owner) throw new Error('PgBouncer does not run as root, and this machine has no user nobody');
     for (const file of [path, users, folder]) chownSync(file, owner.uid, owner.gid);
   }
   chmodSync(folder, 0o700);
@@ -144,15 +146,6 @@ function writeFiles(
 const quoted = (word: string | undefined): string => `"${(word ?? '').replaceAll('"', '""')}"`;
 
 const isRoot = (): boolean => process.getuid?.() === 0;
-
-function nobody(): { uid: number; gid: number } {
-  const line = readFileSync('/etc/passwd', 'utf8')
-    .split('\n')
-    .find((entry) => entry.startsWith('nobody:'));
-  const [, , uid, gid] = line?.split(':') ?? [];
-  if (!uid || !gid) throw new Error('PgBouncer does not run as root, and this machine has no user nobody');
-  return { uid: Number(uid), gid: Number(gid) };
-}
 
 function isAtLeast(version: string, [major, minor]: readonly [number, number]): boolean {
   const [has = 0, hasMinor = 0] = version.split('.').map(Number);

@@ -102,7 +102,8 @@ function candidates(ways: readonly RunAs[]): Identity[] {
   return all.filter(({ runAs }) => ways.includes(runAs));
 }
 
-function findUser(wanted: (user: { name: string; uid: number }) => boolean): { uid: number; gid: number } | undefined {
+/** The first user of this machine that is `wanted`. */
+export function findUser(wanted: (user: { name: string; uid: number }) => boolean): { uid: number; gid: number } | undefined {
   if (!existsSync('/etc/passwd')) return undefined;
   for (const line of readFileSync('/etc/passwd', 'utf8').split('\n')) {
     const [name = '', , uid, gid] = line.split(':');
