@@ -5,25 +5,17 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { runClosers } from '../tests/support/closers';
 import { isAvailable, startRedis } from '../tests/support/services';
+import { postgresFolders } from './find-program';
 import { exitWith } from './jest-run';
 import { chooseRows, conclude, countsIn, faultOf, type Outcome, type Row, table } from './matrix-rows';
 
-const SYSTEM_POSTGRES = '/usr/lib/postgresql';
-
 /** The programs of TEST_POSTGRES_BIN, else of the oldest version that the system has. */
-function postgresBin(): string | undefined {
-  const given = process.env['TEST_POSTGRES_BIN'];
-  if (given) return given;
-  const versions = existsSync(SYSTEM_POSTGRES) ? readdirSync(SYSTEM_POSTGRES) : [];
-  return versions
-    .sort((one, other) => Number(one) - Number(other))
-    .map((version) => join(SYSTEM_POSTGRES, version, 'bin'))
-    .find((folder) => existsSync(join(folder, 'initdb')));
-}
+const postgresBin = (): string | undefined =>
+  process.env['TEST_POSTGRES_BIN'] || postgresFolders().find((folder) => existsSync(join(folder, 'initdb')));
 
 const isThere = (need: Row['needs'][number]): boolean => (need === 'postgresql' ? postgresBin() !== undefined : isAvailable(need));
 

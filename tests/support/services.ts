@@ -4,9 +4,9 @@
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
-import { findExecutable } from '../../scripts/find-program';
+import { findExecutable, postgresFolders } from '../../scripts/find-program';
 import { freePort, waitForPort } from '../../scripts/ports';
 import { closeLater } from './closers';
 import { currentCluster } from './test-cluster';
@@ -32,14 +32,12 @@ export type Service = keyof typeof PROGRAMS;
 
 /** The program's path, or `undefined` when it is not installed. */
 export const findProgram = (service: Service): string | undefined =>
-  findExecutable(PROGRAMS[service], service === 'pg_basebackup' ? postgresFolders() : []);
+  findExecutable(PROGRAMS[service], service === 'pg_basebackup' ? postgresPrograms() : []);
 
-/** Folders of installed PostgreSQL programs, the newest first: Debian puts a wrapper on PATH, and what it wraps beside the server of the same version. */
-function postgresFolders(): string[] {
+/** The newest first: Debian puts a wrapper on PATH, and what it wraps beside the server of the same version. */
+function postgresPrograms(): string[] {
   const given = process.env['TEST_POSTGRES_BIN'];
-  const root = '/usr/lib/postgresql';
-  const versions = existsSync(root) ? readdirSync(root).sort((a, b) => Number(b) - Number(a)) : [];
-  return [...(given ? [given] : []), ...versions.map((version) => join(root, version, 'bin'))];
+  return [...(given ? [given] : []), ...postgresFolders().toReversed()];
 }
 
 export function isAvailable(service: Service): boolean {
