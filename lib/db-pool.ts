@@ -8,6 +8,7 @@ import { currentContext } from './context';
 import { Unavailable } from './errors';
 import { log } from './log';
 import { metrics } from './metrics';
+import type { PoolReport } from './pool-report';
 import { PoolWait } from './pool-wait';
 
 /** A connection that does not say good-bye in this time is counted as closed. */
@@ -43,16 +44,6 @@ export interface ConnectionManager {
   destroyConnection(connection: unknown): Promise<void>;
   close(): Promise<void>;
   _connect(settings: object): Promise<pg.Client>;
-}
-
-export interface PoolStatus {
-  min: number;
-  max: number;
-  /** Open connections, those that are being opened or closed included. */
-  size: number;
-  idle: number;
-  busy: number;
-  waiting: number;
 }
 
 export class ManagedPool {
@@ -118,7 +109,7 @@ export class ManagedPool {
     this.#pool.destroy(resource).catch((error: unknown) => log.warn('closing a connection failed', { error }));
   }
 
-  get status(): PoolStatus {
+  get status(): PoolReport {
     const { _factory, size, available, using, waiting } = this.#pool;
     return { min: _factory.min, max: _factory.max, size, idle: available, busy: using, waiting };
   }

@@ -14,16 +14,15 @@ import { lastAnswerAt, watchWrites } from './db-client';
 import { cursorRows } from './db-cursor';
 import { isConnectFailure, isConnectionLost, isRetryable } from './db-errors';
 import { abandon, commit, DatabaseInstance, type ServerInfo, type Sql } from './db-instance';
-import type { PoolStatus } from './db-pool';
 import { closeServer } from './dialect';
 import { OutcomeUnknown, Unavailable } from './errors';
 import { log } from './log';
+import type { PoolReport } from './pool-report';
 import { currentReadRoute } from './read-route';
 
 export { observeStatements } from './db-client';
 export { translateDatabaseError } from './db-errors';
 export type { ServerInfo, Sql } from './db-instance';
-export type { PoolStatus } from './db-pool';
 
 const CONNECT_TIMEOUT_MS = 5_000;
 const MAX_ATTEMPTS = 3;
@@ -40,7 +39,7 @@ const { pool } = primary;
 /** Sets this process's share of the connection budget; idle connections above it are closed at once. */
 export const resizePool = (share: { min: number; max: number }): void => pool.resize(share);
 
-export const poolStatus = (): PoolStatus => pool.status;
+export const poolStatus = (): PoolReport => pool.status;
 
 /** How long a caller that asks for a connection now would wait for one, as far as can be foreseen; 0 while nobody waits. */
 export const expectedPoolWaitMs = (): number => pool.expectedWaitMs;

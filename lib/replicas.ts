@@ -8,9 +8,9 @@ import { config } from '../config';
 import type { Actor } from './context';
 import { unsafeQuery } from './db';
 import { connectionOptions, DatabaseInstance } from './db-instance';
-import type { PoolStatus } from './db-pool';
 import { log } from './log';
 import { metrics } from './metrics';
+import type { ReplicaReport } from './pool-report';
 import { ReadRoute, replicaDown } from './read-route';
 import { chooseDatabase, Freshness, isUsable, type ReplicaState } from './replica-choice';
 import { isSessionPinned } from './write-pins';
@@ -34,16 +34,6 @@ const POSITION = `SELECT pg_is_in_recovery() AS standby, pg_wal_lsn_diff(pg_last
 /** What is flushed is what replicas can have. */
 const PRIMARY_POSITION = `SELECT pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '0/0')::float8 AS position,
   (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS clock, (SELECT system_identifier::text FROM pg_control_system()) AS system`;
-
-export interface ReplicaReport {
-  name: string;
-  status: 'up' | 'down';
-  /** Milliseconds of the watch's last question. */
-  latency: number | null;
-  /** Upper bound, seconds; null while it is not known. */
-  lag_s: number | null;
-  pool: PoolStatus;
-}
 
 class Replica {
   readonly name: string;

@@ -13,6 +13,7 @@
  */
 import type { StoredReply } from '../../lib/cache/versioned-replies';
 import type { ClusterFacts, OpsDocument, ReplyClaim, ReplyQuestion } from '../../lib/cluster-ports';
+import type { PoolReport, ReplicaReport } from '../../lib/pool-report';
 import type { FiguresReport } from '../ops/figures-report';
 import type { RecentEntries } from '../ops/recorder';
 import type { Take, TakeQuestion } from './limits';
@@ -23,15 +24,6 @@ export interface InFlightRequest {
   id: string | null;
   route: string | null;
   ms: number;
-}
-
-export interface PoolReport {
-  min: number;
-  max: number;
-  size: number;
-  idle: number;
-  busy: number;
-  waiting: number;
 }
 
 export interface DatabaseReport {
@@ -116,18 +108,6 @@ export interface Report {
   shed: ShedReport;
   cache: CacheReport;
   recent: RecentEntries;
-}
-
-/** A read replica, as one process sees it. */
-export interface ReplicaReport {
-  /** Label of its metrics. */
-  name: string;
-  status: 'up' | 'down';
-  /** Milliseconds of the last look, null while it is down. */
-  latency: number | null;
-  /** Seconds by which its newest data may be old at most, null while that is not known. */
-  lag_s: number | null;
-  pool: PoolReport;
 }
 
 export type DrainReason = 'stop' | 'max_requests' | 'max_rss' | 'max_age' | 'roll' | 'scale' | 'manual';

@@ -1,6 +1,7 @@
 /** The blocks `db.primary` and `db.replicas` of `/stats`: pools as the processes last reported them, and what the metrics say of each server. */
 import type { Config } from '../../config';
-import type { PoolReport, ReplicaReport, Report } from '../cluster/messages';
+import type { PoolReport, ReplicaReport } from '../../lib/pool-report';
+import type { Report } from '../cluster/messages';
 import type { SnapshotStore } from '../cluster/snapshots';
 import type { Stats } from './stats.schema';
 import { combine, percentile, type WindowView } from './windows';

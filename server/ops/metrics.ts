@@ -3,7 +3,7 @@
  * Gauges of single processes carry a `process` label (slot number, `jobs` or `primary`): a loop lag must not be averaged.
  */
 import { Counter, Gauge, Registry, type RegistryContentType } from 'prom-client';
-import type { PoolReport } from '../cluster/messages';
+import type { PoolReport } from '../../lib/pool-report';
 import { type MetricSnapshot, mergeSnapshots } from '../cluster/snapshots';
 import type { WorkerHandle } from '../cluster/worker-handle';
 import { replicasOf } from './database-stats';

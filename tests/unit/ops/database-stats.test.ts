@@ -1,4 +1,4 @@
-import type { PoolReport, ReplicaReport } from '../../../server/cluster/messages';
+import type { PoolReport, ReplicaReport } from '../../../lib/pool-report';
 import type { MetricValue } from '../../../server/cluster/snapshots';
 import { ACQUIRE_HISTOGRAM, type DatabaseSource, primaryStats, replicaStats } from '../../../server/ops/database-stats';
 import type { Distribution } from '../../../server/ops/windows';
