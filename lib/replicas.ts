@@ -3,6 +3,7 @@
  * it has come, and the choice for a request. A replica that is down costs no request: those that hit it go on at the primary, and it
  * is asked again until it answers.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { config } from '../config';
 import type { Actor } from './context';
@@ -233,12 +234,7 @@ async function look(): Promise<void> {
   sampling ??= samplePrimary().finally(() => {
     sampling = null;
   });
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, SAMPLE_WAIT_MS);
-  });
-  await Promise.race([sampling, late]);
-  clearTimeout(timer);
+  await Promise.race([sampling, delay(SAMPLE_WAIT_MS, undefined, { ref: false })]);
   await Promise.all(replicas.map((replica) => replica.probe()));
 }
 
