@@ -1,5 +1,6 @@
 /** The reply cache in `/stats`: what the workers counted, and what its store says of itself. */
 import type { CacheReport } from '../cluster/messages';
+import { ratio, toMs } from './rounding';
 import type { StatsSource } from './stats';
 import type { Stats } from './stats.schema';
 import { combine, percentile, type WindowView } from './windows';
@@ -17,8 +18,6 @@ export const CACHE_COUNTERS = {
 export const CACHE_LOOK_UP = 'autoshop_cache_look_up_seconds';
 
 const PERCENT = 100;
-const ratio = (part: number, whole: number): number => (whole === 0 ? 0 : Math.round((part / whole) * 1e5) / 1e5);
-const toMs = (seconds: number | null): number | null => (seconds === null ? null : Math.round(seconds * 100_000) / 100);
 /** A stale reply is one that nobody had to wait for. */
 export const isHit = (result: unknown): boolean => result === 'hit' || result === 'stale';
 

@@ -3,6 +3,7 @@ import type { Config } from '../../config';
 import type { PoolReport, ReplicaReport } from '../../lib/pool-report';
 import type { Report } from '../cluster/messages';
 import type { SnapshotStore } from '../cluster/snapshots';
+import { ratio, toMs } from './rounding';
 import type { Stats } from './stats.schema';
 import { combine, percentile, type WindowView } from './windows';
 
@@ -19,8 +20,6 @@ export interface DatabaseSource {
   supervisor: { readonly children: readonly Child[] };
 }
 
-const ms = (seconds: number | null): number | null => (seconds === null ? null : Math.round(seconds * 100_000) / 100);
-const ratio = (part: number, whole: number): number => (whole === 0 ? 0 : Math.round((part / whole) * 1e5) / 1e5);
 const most = (values: readonly (number | null)[]): number | null =>
   values.reduce<number | null>((max, value) => (value === null ? max : Math.max(max ?? 0, value)), null);
 
@@ -89,9 +88,9 @@ function connectionStats(
   const connects = total(CONNECTS);
   return {
     acquire: {
-      p50: ms(percentile(acquire, 0.5)),
-      p95: ms(percentile(acquire, 0.95)),
-      max: ms(percentile(acquire, 1)),
+      p50: toMs(percentile(acquire, 0.5)),
+      p95: toMs(percentile(acquire, 0.95)),
+      max: toMs(percentile(acquire, 1)),
       timeouts: total(TIMEOUTS),
     },
     reuse_ratio: acquired === 0 ? null : ratio(Math.max(0, acquired - connects), acquired),

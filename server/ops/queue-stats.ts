@@ -1,6 +1,7 @@
 /** The blocks `jobs` and `outbox` of `/stats`, from the last report of this instance's job process. */
 import type { Config } from '../../config';
 import type { WorkerHandle } from '../cluster/worker-handle';
+import { rounded } from './rounding';
 import type { Stats } from './stats.schema';
 
 /** The queue is counted every two seconds; figures this old mean that the database does not answer. */
@@ -26,16 +27,14 @@ export function queueStats({ config, supervisor }: QueueSource, now = Date.now()
             ? 'stale'
             : 'up',
       depth: queue?.depth ?? null,
-      oldest_s: queue ? rounded(queue.oldest_s) : null,
+      oldest_s: queue ? rounded(queue.oldest_s, 1) : null,
       retries: queue?.retries ?? null,
       dead: queue?.dead ?? null,
     },
     outbox: {
       pending: queue?.outbox_pending ?? null,
-      oldest_s: queue ? rounded(queue.outbox_oldest_s) : null,
+      oldest_s: queue ? rounded(queue.outbox_oldest_s, 1) : null,
       failed: queue?.outbox_failed ?? null,
     },
   };
 }
-
-const rounded = (seconds: number): number => Math.round(seconds * 10) / 10;

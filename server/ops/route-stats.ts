@@ -1,5 +1,6 @@
 /** The routes that took the most time in a window, each with its rate, percentiles and cost in statements. */
 import { hitRatios } from './cache-stats';
+import { toMs } from './rounding';
 import type { Stats } from './stats.schema';
 import { above, combine, type Distribution, percentile, type WindowView } from './windows';
 
@@ -7,8 +8,6 @@ const SHOWN = 50;
 /** Service levels of any route, seconds; both are bucket edges. */
 const SLO_P95 = 0.3;
 const SLO_P99 = 0.8;
-
-const ms = (seconds: number | null): number | null => (seconds === null ? null : Math.round(seconds * 100_000) / 100);
 
 export function routeStats(view: WindowView): Stats['routes'] {
   const byRoute = new Map<string, Distribution[]>();
@@ -39,13 +38,13 @@ export function routeStats(view: WindowView): Stats['routes'] {
         route,
         count: all.count,
         rps: Math.round((all.count / view.seconds) * 100) / 100,
-        p50: ms(percentile(all, 0.5)),
-        p95: ms(p95),
-        p99: ms(p99),
+        p50: toMs(percentile(all, 0.5)),
+        p95: toMs(p95),
+        p99: toMs(p99),
         '4xx': inClass('4xx'),
         '5xx': inClass('5xx'),
         slow: above(all, 1),
-        db_ms_p95: db ? ms(percentile(db, 0.95)) : null,
+        db_ms_p95: db ? toMs(percentile(db, 0.95)) : null,
         queries_p95: statements ? percentile(statements, 0.95) : null,
         cache_hit_ratio: cached.get(route) ?? null,
         slo: { p95: SLO_P95 * 1000, p99: SLO_P99 * 1000, ok: (p95 ?? 0) <= SLO_P95 && (p99 ?? 0) <= SLO_P99 },

@@ -20,6 +20,7 @@ import type { PrimaryLoad } from './primary-load';
 import { queueStats } from './queue-stats';
 import type { Recent } from './recent';
 import type { RecentEntries } from './recorder';
+import { ratio, rounded, toMs } from './rounding';
 import { routeStats } from './route-stats';
 import { serverStats } from './server-stats';
 import { shedStats } from './shed-stats';
@@ -94,9 +95,6 @@ export interface StatsSource {
   dispatch: () => DispatchFacts;
 }
 
-export const toMs = (seconds: number | null): number | null => (seconds === null ? null : Math.round(seconds * 100_000) / 100);
-export const ratio = (part: number, whole: number): number => (whole === 0 ? 0 : Math.round((part / whole) * 1e5) / 1e5);
-const rounded = (value: number, digits = 2): number => Math.round(value * 10 ** digits) / 10 ** digits;
 const isoAt = (source: StatsSource, moment: number): string => new Date(Date.now() - (source.now() - moment)).toISOString();
 
 export type ClusterState = Stats['cluster']['state'];

@@ -1,6 +1,7 @@
 /** The line that the primary logs each minute: enough to see in the log alone how the service fared. */
 import type { Supervisor } from '../cluster/supervisor';
-import { HISTOGRAMS, ratio, toMs } from './stats';
+import { ratio, toMs } from './rounding';
+import { HISTOGRAMS } from './stats';
 import { combine, percentile, type Windows } from './windows';
 
 export function summaryFields({ supervisor, windows }: { supervisor: Supervisor; windows: Windows }): Record<string, unknown> {
