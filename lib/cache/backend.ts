@@ -7,8 +7,6 @@ export interface Look {
   readonly reply: StoredReply | null;
   /** The state of the tags before anything is computed. */
   readonly version: string;
-  /** The last write that the backend knows of, milliseconds since 1970; 0 for none. */
-  readonly changedAt: number;
 }
 
 export interface ClaimOptions {

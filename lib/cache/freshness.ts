@@ -8,9 +8,6 @@ export interface Policy {
   staleMs: number;
 }
 
-/** How long after a write a replica may lag behind it: its replies are not kept meanwhile. A replica that lags by more than 2 s is not asked. */
-export const REPLICA_SETTLE_MS = 10_000;
-
 export type Freshness = 'fresh' | 'stale' | 'gone';
 
 /**
@@ -23,7 +20,3 @@ export function freshnessOf(storedAt: number, now: number, { freshMs, staleMs }:
   if (age < freshMs) return 'fresh';
   return age < freshMs + staleMs ? 'stale' : 'gone';
 }
-
-/** False while a reply read from a replica may lack a write that its tags already count. */
-export const mayKeep = ({ fromReplica, changedAt, now }: { fromReplica: boolean; changedAt: number; now: number }): boolean =>
-  !fromReplica || now - changedAt >= REPLICA_SETTLE_MS;

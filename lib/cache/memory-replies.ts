@@ -3,7 +3,6 @@
  * the exchange. The order of messages of one channel is what makes this right: a reply handed over after a write was announced
  * arrives after the announcement.
  */
-import { clock } from '../clock';
 import { type ClusterBus, localBus, localExchange, type ReplyExchange } from '../cluster-ports';
 import { metrics } from '../metrics';
 import type { Claim, ClaimOptions, Look, ReplyBackend } from './backend';
@@ -26,7 +25,7 @@ export class MemoryReplies implements ReplyBackend {
   readonly #unsubscribe: () => void;
 
   constructor({ maxBytes, neighbours = { bus: localBus(), exchange: localExchange() } }: { maxBytes: number; neighbours?: Neighbours }) {
-    this.#replies = new VersionedReplies({ maxBytes, now: () => clock.now().getTime(), onEvict: () => metrics.cacheEvictions.inc() });
+    this.#replies = new VersionedReplies({ maxBytes, onEvict: () => metrics.cacheEvictions.inc() });
     this.#bus = neighbours.bus;
     this.#exchange = neighbours.exchange;
     this.#unsubscribe = this.#bus.subscribe(INVALIDATION_TOPIC, (tags) => this.#replies.invalidate(tags as string[]));
@@ -37,8 +36,8 @@ export class MemoryReplies implements ReplyBackend {
   }
 
   look(key: string, tags: readonly string[]): Look {
-    const { version, changedAt } = this.#replies.versionOf(tags);
-    return { reply: this.#replies.get(key, version), version: String(version), changedAt };
+    const version = this.#replies.versionOf(tags);
+    return { reply: this.#replies.get(key, version), version: String(version) };
   }
 
   async claim({ key, tags, version, policy, wait }: ClaimOptions): Promise<Claim> {

@@ -90,7 +90,7 @@ export class RedisReplies implements ReplyBackend {
     const all = tokens.includes(null) ? await this.#name(tags) : (tokens as string[]);
     const version = all.join();
     const entry = text === null ? null : (JSON.parse(text) as Entry);
-    return { version, reply: entry?.version === version ? entry.reply : null, changedAt: Math.max(0, ...all.map(timeOf)) };
+    return { version, reply: entry?.version === version ? entry.reply : null };
   }
 
   async claim({ key, version, policy, wait }: ClaimOptions): Promise<Claim> {
@@ -190,9 +190,7 @@ function figureIn(info: string, name: string): number | null {
   return figure === undefined ? null : Number(figure);
 }
 
-/** The time in it is that of the write. */
-const newToken = (): string => `${clock.now().getTime()}-${randomBytes(9).toString('base64url')}`;
-const timeOf = (token: string): number => Number.parseInt(token, 10) || 0;
+const newToken = (): string => randomBytes(12).toString('base64url');
 
 async function replace(redis: Redis, tags: readonly string[]): Promise<void> {
   const pipeline = redis.pipeline();

@@ -8,7 +8,7 @@ import { clock } from '../clock';
 import { log } from '../log';
 import { metrics } from '../metrics';
 import type { Look, Policy, ReplyBackend, StoredReply } from './backend';
-import { freshnessOf, mayKeep } from './freshness';
+import { freshnessOf } from './freshness';
 import { MemoryReplies } from './memory-replies';
 import type { Tag } from './tables';
 
@@ -20,8 +20,6 @@ export interface CacheQuestion {
   key: string;
   tags: readonly Tag[];
   policy: Policy;
-  /** The rows may come from a replica, which may lag. */
-  fromReplica: boolean;
   /** Runs once, for everybody who asks meanwhile; so it must not end with one caller. `inBackground`: its caller has its answer already. */
   compute: (inBackground: boolean) => Promise<StoredReply>;
 }
@@ -48,7 +46,7 @@ const flights = new Map<string, Promise<StoredReply>>();
 
 /** @throws what `compute` throws */
 export async function cachedReply(question: CacheQuestion): Promise<Answered> {
-  const { key, tags, policy, namespace, fromReplica, compute } = question;
+  const { key, tags, policy, namespace, compute } = question;
   const store = backend;
   if (!store) return { reply: await compute(false), result: 'miss' };
   let look: Look;
@@ -60,17 +58,12 @@ export async function cachedReply(question: CacheQuestion): Promise<Answered> {
   } finally {
     ended();
   }
-  const now = clock.now().getTime();
-  const freshness = look.reply ? freshnessOf(look.reply.storedAt, now, policy) : 'gone';
+  const freshness = look.reply ? freshnessOf(look.reply.storedAt, clock.now().getTime(), policy) : 'gone';
   if (look.reply && freshness !== 'gone') {
     const result = freshness === 'fresh' ? 'hit' : 'stale';
     metrics.cacheRequests.inc({ namespace, result });
     if (result === 'stale') void refresh(store, question, look);
     return { reply: look.reply, result };
-  }
-  if (!mayKeep({ fromReplica, changedAt: look.changedAt, now })) {
-    metrics.cacheRequests.inc({ namespace, result: 'miss' });
-    return { reply: await compute(false), result: 'miss' };
   }
   return join(store, question, look);
 }

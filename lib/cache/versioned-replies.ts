@@ -22,24 +22,16 @@ const MAX_TAGS = 100_000;
 
 export const bytesOf = ({ parts }: StoredReply): number => parts[0].length + parts[1].length + parts[2].length + ENTRY_BYTES;
 
-interface Change {
-  version: number;
-  /** Milliseconds since 1970. */
-  at: number;
-}
-
 export class VersionedReplies {
   readonly #replies: LRUCache<string, { version: number; reply: StoredReply }>;
-  readonly #changes = new Map<string, Change>();
-  readonly #now: () => number;
+  readonly #changes = new Map<string, number>();
   /** Grows with every change, so the highest version among some tags rises whenever one of them does. */
   #clock = 0;
   /** The version of tags that were never written, or were forgotten. */
-  #floor: Change = { version: 0, at: 0 };
+  #floor = 0;
   #evictions = 0;
 
-  constructor({ maxBytes, now, onEvict }: { maxBytes: number; now: () => number; onEvict?: () => void }) {
-    this.#now = now;
+  constructor({ maxBytes, onEvict }: { maxBytes: number; onEvict?: () => void }) {
     this.#replies = new LRUCache({
       maxSize: Math.max(1, maxBytes),
       // Larger ones would push out everything else.
@@ -61,16 +53,9 @@ export class VersionedReplies {
     return this.#evictions;
   }
 
-  /** One number for the state of all these tags, and when one of them was written last (0: not that anybody knows). */
-  versionOf(tags: readonly string[]): { version: number; changedAt: number } {
-    let { version, at } = this.#floor;
-    for (const tag of tags) {
-      const change = this.#changes.get(tag);
-      if (!change) continue;
-      version = Math.max(version, change.version);
-      at = Math.max(at, change.at);
-    }
-    return { version, changedAt: at };
+  /** One number for the state of all these tags. */
+  versionOf(tags: readonly string[]): number {
+    return Math.max(this.#floor, ...tags.map((tag) => this.#changes.get(tag) ?? 0));
   }
 
   /** The reply, when it was stored under this very version. */
@@ -87,15 +72,15 @@ export class VersionedReplies {
   }
 
   invalidate(tags: readonly string[]): void {
-    const change = { version: this.#tick(), at: this.#now() };
+    const version = this.#tick();
     // Forgetting single tags would give them back an old version: all are forgotten together, and with them every reply.
     if (this.#changes.size + tags.length > MAX_TAGS) this.clear();
-    else for (const tag of tags) this.#changes.set(tag, change);
+    else for (const tag of tags) this.#changes.set(tag, version);
   }
 
   /** Makes everything void, also what is being computed. */
   clear(): void {
-    this.#floor = { version: this.#tick(), at: this.#now() };
+    this.#floor = this.#tick();
     this.#changes.clear();
     this.#replies.clear();
   }

@@ -42,7 +42,7 @@ export class ReplyShelf {
   constructor({ port, maxBytes, now = Date.now }: { port: ShelfPort; maxBytes: number; now?: () => number }) {
     this.#port = port;
     this.#now = now;
-    this.#replies = new VersionedReplies({ maxBytes, now });
+    this.#replies = new VersionedReplies({ maxBytes });
   }
 
   get bytes(): number {
@@ -54,7 +54,7 @@ export class ReplyShelf {
   }
 
   claim(child: string, call: number, { key, tags, freshMs, wait }: ReplyQuestion): void {
-    const { version } = this.#replies.versionOf(tags);
+    const version = this.#replies.versionOf(tags);
     const reply = this.#replies.get(key, version);
     if (reply && freshnessOf(reply.storedAt, this.#now(), { freshMs, staleMs: 0 }) === 'fresh') {
       this.#port.answer(child, call, { kind: 'reply', reply });

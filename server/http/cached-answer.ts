@@ -93,7 +93,6 @@ function questionOf({
     }),
     tags: cache.reads.map((table) => tagOf(tenant.id, table)),
     policy: { freshMs: cache.freshSeconds * MS_PER_S, staleMs: (cache.staleSeconds ?? 0) * MS_PER_S },
-    fromReplica: endpoint.replica === true && (config.DATABASE_REPLICA_URLS ?? []).length > 0,
     compute,
   };
 }

@@ -59,7 +59,7 @@ interface Served extends RenderRules {
   csrf: CsrfRule;
   /** A session that has called it may have written, and must not be shown older data next. */
   pins: boolean;
-  /** Its replies are kept. Not those that a replica may give: what it had not seen yet would be kept as the newest. */
+  /** Its replies are kept. Not those that a replica may give: one that lacks a write announced already would be kept as the newest. */
   keeps: boolean;
   body: { limit: number; text: boolean; form: boolean };
   guards: Guards;

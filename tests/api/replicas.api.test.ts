@@ -145,6 +145,17 @@ describeWith('pg_basebackup', 'read replicas', () => {
     }
   });
 
+  test('a marked endpoint whose replies are kept elsewhere › asked again, read again: nothing is kept of what a replica gives', async () => {
+    const cached = marked().filter(({ cache }) => cache);
+    expect(cached).toHaveLength(5);
+    for (const endpoint of cached) {
+      await session.agent.get(endpoint.path).expect(200);
+      const { result, sent } = await watching(() => session.agent.get(endpoint.path).expect(200));
+      expect([endpoint.id, result.headers['x-cache']]).toEqual([endpoint.id, undefined]);
+      expect(sent.filter(({ target, operation }) => target === 'replica-1' && operation === endpoint.id).length).toBeGreaterThan(0);
+    }
+  });
+
   test('an endpoint that follows every write › never on the replica', async () => {
     const { sent } = await watching(() => session.agent.get('/api/admin/dashboard/stats').expect(200));
     expect(sent.length).toBeGreaterThan(0);

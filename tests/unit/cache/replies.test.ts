@@ -30,11 +30,10 @@ function slow() {
     key: 'k',
     tags: [TAG],
     policy: { freshMs: 60_000, staleMs: 60_000 },
-    fromReplica: false,
     compute,
   };
-  const ask = async (over: Partial<CacheQuestion> = {}) => {
-    const { reply, result } = await cachedReply({ ...question, ...over });
+  const ask = async () => {
+    const { reply, result } = await cachedReply(question);
     return `${result} ${reply.parts[0]}`;
   };
   return { gates, ask };
@@ -115,21 +114,6 @@ test('a stale reply › never given after a write', async () => {
   await turn();
   gates[1]?.end('two');
   expect(await second).toBe('miss two');
-});
-
-test('from a replica, soon after a write › answered and not kept; later › kept', async () => {
-  const { gates, ask } = slow();
-  await announceWrites(new Set([TAG]));
-  const first = ask({ fromReplica: true });
-  await turn();
-  gates[0]?.end('may lack it');
-  expect(await first).toBe('miss may lack it');
-  now += 10_000;
-  const second = ask({ fromReplica: true });
-  await turn();
-  gates[1]?.end('has it');
-  expect(await second).toBe('miss has it');
-  expect(await ask({ fromReplica: true })).toBe('hit has it');
 });
 
 test('no cache › every request computes', async () => {
