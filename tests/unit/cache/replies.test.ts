@@ -36,22 +36,23 @@ function slow() {
     const { reply, result } = await cachedReply(question);
     return `${result} ${reply.parts[0]}`;
   };
-  return { gates, ask };
+  /** Asks, and ends the computation that this begins. */
+  const answered = async (text: string) => {
+    const asked = ask();
+    await turn();
+    gates.at(-1)?.end(text);
+    return asked;
+  };
+  return { gates, ask, answered };
 }
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 test('asked again › not computed again; after a write › computed', async () => {
-  const { gates, ask } = slow();
-  const first = ask();
-  await turn();
-  gates[0]?.end('one');
-  expect(await first).toBe('miss one');
+  const { gates, ask, answered } = slow();
+  expect(await answered('one')).toBe('miss one');
   expect(await ask()).toBe('hit one');
   await announceWrites(new Set([TAG]));
-  const second = ask();
-  await turn();
-  gates[1]?.end('two');
-  expect(await second).toBe('miss two');
+  expect(await answered('two')).toBe('miss two');
   expect(gates).toHaveLength(2);
 });
 
@@ -83,11 +84,8 @@ test('the first of three fails › it alone fails by that, the others compute fo
 });
 
 test('past its time › given once more to everybody, computed anew by one in the background; past its end › computed', async () => {
-  const { gates, ask } = slow();
-  const first = ask();
-  await turn();
-  gates[0]?.end('one');
-  await first;
+  const { gates, ask, answered } = slow();
+  await answered('one');
   now += 60_000;
   expect(await Promise.all([ask(), ask(), ask()])).toEqual(['stale one', 'stale one', 'stale one']);
   await turn();
@@ -96,24 +94,15 @@ test('past its time › given once more to everybody, computed anew by one in th
   await turn();
   expect(await ask()).toBe('hit two');
   now += 120_000;
-  const last = ask();
-  await turn();
-  gates[2]?.end('three');
-  expect(await last).toBe('miss three');
+  expect(await answered('three')).toBe('miss three');
 });
 
 test('a stale reply › never given after a write', async () => {
-  const { gates, ask } = slow();
-  const first = ask();
-  await turn();
-  gates[0]?.end('one');
-  await first;
+  const { answered } = slow();
+  await answered('one');
   now += 60_000;
   await announceWrites(new Set([TAG]));
-  const second = ask();
-  await turn();
-  gates[1]?.end('two');
-  expect(await second).toBe('miss two');
+  expect(await answered('two')).toBe('miss two');
 });
 
 test('no cache › every request computes', async () => {
@@ -153,15 +142,12 @@ describe('with neighbours', () => {
       ],
       settled,
     );
-    const { gates, ask } = slow();
+    const { gates, ask, answered } = slow();
     const first = ask();
     await turn();
     gates[0]?.fail(new Error('no'));
     await expect(first).rejects.toThrow('no');
-    const second = ask();
-    await turn();
-    gates[1]?.end('mine');
-    expect(await second).toBe('miss mine');
+    expect(await answered('mine')).toBe('miss mine');
     expect(settled).toEqual([
       [4, null],
       [5, 'mine'],
@@ -170,12 +156,7 @@ describe('with neighbours', () => {
 
   test('nobody answers › computed, not kept, no request fails', async () => {
     use([new Error('silent'), new Error('silent')]);
-    const { gates, ask } = slow();
-    for (const text of ['one', 'two']) {
-      const asked = ask();
-      await turn();
-      gates.at(-1)?.end(text);
-      expect(await asked).toBe(`miss ${text}`);
-    }
+    const { answered } = slow();
+    for (const text of ['one', 'two']) expect(await answered(text)).toBe(`miss ${text}`);
   });
 });
