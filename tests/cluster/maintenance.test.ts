@@ -1,8 +1,7 @@
 /** Maintenance over a whole cluster: every worker at once, those that come later included, and one restart of the service on. */
 import { config } from '../../config';
-import { signAccessToken } from '../../lib/tokens';
-import { admin } from '../support/database';
 import { createStaff, createTenant } from '../support/factories';
+import { openSession } from '../support/sessions';
 import { ctl, ctlJson } from './ctl';
 import { call, eventually, type Outcome, type Running, startChaos, stats } from './support';
 
@@ -16,25 +15,12 @@ const codes = async (service: Running): Promise<unknown[]> => {
   return [...new Set(replies.map(({ result, body }) => `${result} ${JSON.parse(body).error.code}`))];
 };
 
-/** The header of an owner's session, made as a log-in makes it. */
-async function ownerHeaders(): Promise<Record<string, string>> {
-  const tenant = await createTenant();
-  const { id } = await createStaff({ tenant, role: 'Owner' });
-  const sid = crypto.randomUUID();
-  await admin(
-    `INSERT INTO sessions (sid, actor_type, actor_id, tenant_id, expires_at) VALUES ($1, 'staff', $2, $3, now() + interval '1 hour')`,
-    [sid, id, tenant.id],
-  );
-  const { token } = signAccessToken({ sub: id, role: 'Owner', tenantId: tenant.id, sid });
-  return { Authorization: `Bearer ${token}`, 'X-Tenant-Id': tenant.id };
-}
-
 test('ctl maintenance › all workers refuse before the command returns, replaced ones too, owners pass; off › all serve again', async () => {
   const service = await startChaos({
     database: null,
     env: { ...OWN_DATABASE, WORKERS: '2', KEEP_ALIVE_TIMEOUT: '1', MAX_REQUESTS: '0', BOOT_TIMEOUT: '90', ROLL_CANARY: '1' },
   });
-  const headers = await ownerHeaders();
+  const headers = await openSession(await createStaff({ tenant: await createTenant(), role: 'Owner' }));
   expect(config.JWT_SECRET).toBe(process.env['JWT_SECRET']);
   expect(await codes(service)).toEqual(['401 auth_required']);
 

@@ -1,26 +1,12 @@
 /** A limit is the service's, not each worker's and not each instance's: counted on real clusters, from many connections at once. */
-import { startService } from '../support/cluster';
-import { describeWith, startRedis, temporaryFolder } from '../support/services';
-import { call, type Outcome, type Running, stats, tally } from './support';
+import { describeWith, startRedis } from '../support/services';
+import { call, type Outcome, type Running, startSteady, stats, tally } from './support';
 
-const WORKERS = 4;
 const LIMIT = 100;
 const CLIENTS = 16;
 const PATH = '/api/csrf-token';
 
-const start = (env: Record<string, string> = {}): Promise<Running> =>
-  startService({
-    env: {
-      WORKERS: String(WORKERS),
-      MAX_REQUESTS: '0',
-      DATABASE_URL: process.env['DATABASE_URL'],
-      DATABASE_MIGRATION_URL: process.env['DATABASE_MIGRATION_URL'],
-      DATA_DIR: temporaryFolder('limits'),
-      LOG_LEVEL: 'WARN',
-      RATE_LIMIT_ANON: `${LIMIT}/60`,
-      ...env,
-    },
-  });
+const start = (env: Record<string, string> = {}): Promise<Running> => startSteady({ RATE_LIMIT_ANON: `${LIMIT}/60`, ...env });
 
 /** Each on a connection of its own, in turn to each of the services. */
 async function ask(services: Running[], count: number): Promise<Outcome[]> {

@@ -1,48 +1,26 @@
 /** Kept replies over four workers: computed once for all of them, void in all of them as soon as one has written; the same with Redis, over two instances. */
-import { randomUUID } from 'node:crypto';
-import { signAccessToken } from '../../lib/tokens';
-import { startService } from '../support/cluster';
-import { admin } from '../support/database';
 import { createStaff, createTechnician, createTenant, type Tenant } from '../support/factories';
-import { describeWith, startRedis, temporaryFolder } from '../support/services';
-import { call, eventually, type Outcome, type Running, stats, sumOf } from './support';
+import { describeWith, startRedis } from '../support/services';
+import { openSession } from '../support/sessions';
+import { call, eventually, type Outcome, type Running, startSteady, stats, sumOf } from './support';
 
-const WORKERS = 4;
 const READERS = 12;
 const ROUNDS = 25;
 const DASHBOARD = '/api/admin/dashboard/stats';
 const TECHNICIANS = '/api/admin/technicians';
 
-const start = (env: Record<string, string | undefined> = {}): Promise<Running> =>
-  startService({
-    env: {
-      WORKERS: String(WORKERS),
-      MAX_REQUESTS: '0',
-      DATABASE_URL: process.env['DATABASE_URL'],
-      DATABASE_MIGRATION_URL: process.env['DATABASE_MIGRATION_URL'],
-      DATA_DIR: temporaryFolder('replies'),
-      LOG_LEVEL: 'WARN',
-      RATE_LIMIT_SESSION: '100000/60',
-      ...env,
-    },
-  });
+const start = (env: Record<string, string | undefined> = {}): Promise<Running> => startSteady({ RATE_LIMIT_SESSION: '100000/60', ...env });
 
 interface Owner {
   tenant: Tenant;
   headers: Record<string, string>;
 }
 
-/** A shop with an owner, and the headers of a session of hers, made as a log-in makes it. */
+/** A shop with an owner, and the headers of a session of hers. */
 async function createOwner(): Promise<Owner> {
   const tenant = await createTenant();
-  const { id } = await createStaff({ tenant, role: 'Owner' });
-  const sid = randomUUID();
-  await admin(
-    `INSERT INTO sessions (sid, actor_type, actor_id, tenant_id, expires_at) VALUES ($1, 'staff', $2, $3, now() + interval '1 hour')`,
-    [sid, id, tenant.id],
-  );
-  const { token } = signAccessToken({ sub: id, role: 'Owner', tenantId: tenant.id, sid });
-  return { tenant, headers: { Authorization: `Bearer ${token}`, 'X-Tenant-Id': tenant.id, 'Content-Type': 'application/json' } };
+  const session = await openSession(await createStaff({ tenant, role: 'Owner' }));
+  return { tenant, headers: { ...session, 'Content-Type': 'application/json' } };
 }
 
 /** On a connection of its own, so that the requests spread over the workers. */

@@ -1,39 +1,13 @@
 /** A session that is ended is ended everywhere when the log-out is answered: in every worker, and with Redis in every instance. */
-import { randomUUID } from 'node:crypto';
-import { signAccessToken } from '../../lib/tokens';
-import { startService } from '../support/cluster';
-import { admin } from '../support/database';
-import { createStaff, createTenant, type Staff } from '../support/factories';
-import { describeWith, startRedis, temporaryFolder } from '../support/services';
-import { call, type Running, tally } from './support';
+import { createStaff, createTenant } from '../support/factories';
+import { describeWith, startRedis } from '../support/services';
+import { openSession } from '../support/sessions';
+import { call, type Running, startSteady, tally } from './support';
 
-const WORKERS = 4;
 const ASKED = 24;
 
-const start = (env: Record<string, string> = {}): Promise<Running> =>
-  startService({
-    env: {
-      WORKERS: String(WORKERS),
-      MAX_REQUESTS: '0',
-      DATABASE_URL: process.env['DATABASE_URL'],
-      DATABASE_MIGRATION_URL: process.env['DATABASE_MIGRATION_URL'],
-      DATA_DIR: temporaryFolder('revocation'),
-      LOG_LEVEL: 'WARN',
-      // A session that has ended counts as none.
-      RATE_LIMIT_ANON: '100000/60',
-      ...env,
-    },
-  });
-
-async function signIn({ id, tenant }: Staff): Promise<Record<string, string>> {
-  const sid = randomUUID();
-  await admin(
-    `INSERT INTO sessions (sid, actor_type, actor_id, tenant_id, expires_at) VALUES ($1, 'staff', $2, $3, now() + interval '1 hour')`,
-    [sid, id, tenant.id],
-  );
-  const { token } = signAccessToken({ sub: id, role: 'Advisor', tenantId: tenant.id, sid });
-  return { Authorization: `Bearer ${token}`, 'X-Tenant-Id': tenant.id };
-}
+// A session that has ended counts as none.
+const start = (env: Record<string, string> = {}): Promise<Running> => startSteady({ RATE_LIMIT_ANON: '100000/60', ...env });
 
 /** On connections of their own, so that every worker is asked. */
 const ask = async (services: Running[], headers: Record<string, string>) =>
@@ -48,7 +22,7 @@ const ask = async (services: Running[], headers: Record<string, string>) =>
 async function endsEverywhere(services: Running[]): Promise<void> {
   const staff = await createStaff({ tenant: await createTenant(), role: 'Advisor' });
   for (let round = 0; round < 8; round += 1) {
-    const [headers, other] = [await signIn(staff), await signIn(staff)];
+    const [headers, other] = [await openSession(staff), await openSession(staff)];
     // Every worker knows both sessions by now.
     expect(await ask(services, headers)).toEqual({ 200: ASKED });
     expect(await ask(services, other)).toEqual({ 200: ASKED });

@@ -18,6 +18,20 @@ export function startChaos({ env, args = [], ...options }: ServiceOptions = {}):
   });
 }
 
+/** The service with four workers that nothing ends, on the database of the test file. */
+export const startSteady = (env: Record<string, string | undefined>): Promise<Running> =>
+  startService({
+    env: {
+      WORKERS: '4',
+      MAX_REQUESTS: '0',
+      DATABASE_URL: process.env['DATABASE_URL'],
+      DATABASE_MIGRATION_URL: process.env['DATABASE_MIGRATION_URL'],
+      DATA_DIR: temporaryFolder('steady'),
+      LOG_LEVEL: 'WARN',
+      ...env,
+    },
+  });
+
 export interface Outcome {
   /** HTTP status, or the errno of what went wrong, or `timeout`. */
   result: number | string;

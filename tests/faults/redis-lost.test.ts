@@ -2,33 +2,19 @@
  * Redis dies, hangs and comes back while the service is under load: no request fails, no reply is older than an acknowledged write,
  * limits hold, the probes and /stats say what is the matter, and all of it works again by itself.
  */
-import { randomUUID } from 'node:crypto';
-
-import { signAccessToken } from '../../lib/tokens';
-import { call, eventually, Load, type Running, stats, tally } from '../cluster/support';
-import { startService } from '../support/cluster';
-import { admin } from '../support/database';
+import { call, eventually, Load, type Running, startSteady, stats, tally } from '../cluster/support';
 import { createStaff, createTechnician, createTenant } from '../support/factories';
-import { describeWith, type OwnRedis, startOwnRedis, temporaryFolder } from '../support/services';
+import { describeWith, type OwnRedis, startOwnRedis } from '../support/services';
+import { openSession } from '../support/sessions';
 
 const TECHNICIANS = '/api/admin/technicians';
 const DASHBOARD = '/api/admin/dashboard/stats';
 
-async function createOwner(): Promise<{ headers: Record<string, string>; technician: string; sid: string }> {
+async function createOwner(): Promise<{ headers: Record<string, string>; technician: string }> {
   const tenant = await createTenant();
-  const { id } = await createStaff({ tenant, role: 'Owner' });
-  const sid = randomUUID();
-  await admin(
-    `INSERT INTO sessions (sid, actor_type, actor_id, tenant_id, expires_at) VALUES ($1, 'staff', $2, $3, now() + interval '1 hour')`,
-    [sid, id, tenant.id],
-  );
-  const { token } = signAccessToken({ sub: id, role: 'Owner', tenantId: tenant.id, sid });
-  const technician = await createTechnician({ tenant });
-  return {
-    sid,
-    technician: technician.id,
-    headers: { Authorization: `Bearer ${token}`, 'X-Tenant-Id': tenant.id, 'Content-Type': 'application/json' },
-  };
+  const session = await openSession(await createStaff({ tenant, role: 'Owner' }));
+  const { id } = await createTechnician({ tenant });
+  return { technician: id, headers: { ...session, 'Content-Type': 'application/json' } };
 }
 
 describeWith('redis', 'Redis goes away under load', () => {
@@ -36,19 +22,7 @@ describeWith('redis', 'Redis goes away under load', () => {
   let service: Running;
   beforeAll(async () => {
     redis = await startOwnRedis();
-    service = await startService({
-      env: {
-        WORKERS: '3',
-        MAX_REQUESTS: '0',
-        REDIS_URL: redis.url,
-        DATABASE_URL: process.env['DATABASE_URL'],
-        DATABASE_MIGRATION_URL: process.env['DATABASE_MIGRATION_URL'],
-        DATA_DIR: temporaryFolder('redis-lost'),
-        LOG_LEVEL: 'WARN',
-        RATE_LIMIT_SESSION: '1000000/60',
-        RATE_LIMIT_ANON: '60/60',
-      },
-    });
+    service = await startSteady({ WORKERS: '3', REDIS_URL: redis.url, RATE_LIMIT_SESSION: '1000000/60', RATE_LIMIT_ANON: '60/60' });
   });
   afterAll(() => service.stop());
 

@@ -9,8 +9,8 @@ import { admin } from './database';
 import type { Customer, Staff } from './factories';
 import type { Agent, TestApp } from './server';
 
-/** A client with the token of a fresh session of this account. */
-export async function actAs(app: TestApp, account: Staff | Customer): Promise<Agent> {
+/** A fresh session of this account: the headers by which a client names it. */
+export async function openSession(account: Staff | Customer): Promise<{ 'X-Tenant-Id': string; Authorization: string }> {
   const isStaff = 'role' in account;
   const sid = randomUUID();
   const { id, tenant } = account;
@@ -20,5 +20,8 @@ export async function actAs(app: TestApp, account: Staff | Customer): Promise<Ag
   );
   const role: Role = isStaff ? account.role : 'Customer';
   const { token } = signAccessToken({ sub: String(id), role, tenantId: tenant.id, sid });
-  return app.agent().set('X-Tenant-Id', tenant.id).set('Authorization', `Bearer ${token}`);
+  return { 'X-Tenant-Id': tenant.id, Authorization: `Bearer ${token}` };
 }
+
+/** A client with the token of a fresh session of this account. */
+export const actAs = async (app: TestApp, account: Staff | Customer): Promise<Agent> => app.agent().set(await openSession(account));
