@@ -7,7 +7,7 @@ import { config } from '../../config';
 import { clock } from '../clock';
 import { log } from '../log';
 import { metrics } from '../metrics';
-import type { Look, Policy, ReplyBackend, StoredReply } from './backend';
+import type { Claim, Look, Policy, ReplyBackend, StoredReply } from './backend';
 import { freshnessOf } from './freshness';
 import { MemoryReplies } from './memory-replies';
 import type { Tag } from './tables';
@@ -99,15 +99,7 @@ async function fly(store: ReplyBackend, question: CacheQuestion, look: Look, onC
   });
   if (claim.kind === 'reply') return claim.reply;
   onCompute();
-  if (claim.kind === 'busy') return compute(false);
-  try {
-    const reply = await compute(false);
-    keep(claim, reply);
-    return reply;
-  } catch (error) {
-    claim.release();
-    throw error;
-  }
+  return claim.kind === 'busy' ? compute(false) : lead(claim, () => compute(false));
 }
 
 /** In the background: the caller has its answer already. */
@@ -118,14 +110,7 @@ async function refresh(store: ReplyBackend, { key, tags, policy, compute }: Cach
     const claim = await store.claim({ key, tags, version, policy, wait: false });
     if (claim.kind === 'reply') return claim.reply;
     if (claim.kind === 'busy') throw new Busy();
-    try {
-      const reply = await compute(true);
-      keep(claim, reply);
-      return reply;
-    } catch (error) {
-      claim.release();
-      throw error;
-    }
+    return lead(claim, () => compute(true));
   })();
   flights.set(id, work);
   try {
@@ -139,9 +124,17 @@ async function refresh(store: ReplyBackend, { key, tags, policy, compute }: Cach
 
 class Busy extends Error {}
 
-function keep(claim: { keep(reply: StoredReply): void }, reply: StoredReply): void {
-  claim.keep(reply);
-  metrics.cacheSets.inc();
+/** Computes for all who wait: what comes of it is kept, and a failure gives the task back. */
+async function lead(claim: Extract<Claim, { kind: 'lead' }>, compute: () => Promise<StoredReply>): Promise<StoredReply> {
+  try {
+    const reply = await compute();
+    claim.keep(reply);
+    metrics.cacheSets.inc();
+    return reply;
+  } catch (error) {
+    claim.release();
+    throw error;
+  }
 }
 
 const miss = (namespace: string): CacheResult => {
