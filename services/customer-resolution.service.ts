@@ -111,8 +111,7 @@ export async function resolveVehicle(input: VehicleInput): Promise<ResolvedVehic
     return { id: known.id, created: false, customerId: known.customerId };
   }
   if (customerId === null) return null;
-  const vehicle = await addVehicle({
-    customerId,
+  const vehicle = await addVehicle(customerId, {
     make: limited('vehicle_make', make, 100) ?? UNKNOWN,
     model: limited('vehicle_model', model, 100) ?? UNKNOWN,
     year: text(input.year) === null ? null : checked('vehicle_year', ModelYear, input.year),

@@ -13,7 +13,7 @@ import { recordAudit } from './audit.service';
 import { getCustomerHistory } from './customer-profile.service';
 import { lockedCustomer, saveCustomer } from './customers.service';
 import { staffProfile } from './staff.service';
-import { addVehicle, recordVehicleChange } from './vehicle-ownership.service';
+import { addVehicles, recordVehicleChange } from './vehicle-ownership.service';
 import { createVehicle, type TaggedVehicle } from './vehicles.service';
 
 /** The caller as a customer. @throws Forbidden for staff */
@@ -80,8 +80,8 @@ async function mergeVehicles(ownerId: number, inputs: readonly OwnVehicleInput[]
   if (rows.length < ids.length) throw new NotFound('Vehicle not found');
   const byId = new Map(rows.map((row) => [row.id, row]));
   for (const { id, input } of known) await changeVehicle(byId.get(id), input);
-  for (const [index, input] of inputs.entries())
-    if (knownId(input) === null) await addVehicle({ customerId: ownerId, ...complete(input, index) });
+  const added = inputs.flatMap((input, index) => (knownId(input) === null ? [complete(input, index)] : []));
+  if (added.length > 0) await addVehicles(ownerId, added);
 }
 
 async function changeVehicle(vehicle: Vehicle | undefined, { make, model, year, vin, license_plate }: OwnVehicleInput): Promise<void> {

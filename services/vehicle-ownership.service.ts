@@ -25,7 +25,6 @@ export async function lockCustomers(ids: readonly number[]): Promise<void> {
 }
 
 export interface NewVehicle {
-  customerId: number;
   make: string;
   model: string;
   year: number | null;
@@ -39,22 +38,39 @@ export interface NewVehicle {
 }
 
 /**
- * Adds a car to a customer, inside the open transaction; the first one becomes primary whatever was asked.
+ * Adds cars to a customer, inside the open transaction, in this order; the first one of all becomes primary whatever was asked. The
+ * customer is locked and the primary car looked for once, however many there are.
  * @throws NotFound 'Customer not found'; duplicates of VIN and plate by their constraints
  */
-export async function addVehicle({ customerId, isPrimary = false, ...values }: NewVehicle): Promise<Vehicle> {
+export async function addVehicles(customerId: number, cars: readonly NewVehicle[]): Promise<Vehicle[]> {
   await lockCustomers([customerId]);
   const [primary] = await query<{ id: number }>(
     { text: 'SELECT id FROM vehicles WHERE tenant_id = $1 AND customer_id = $2::bigint AND is_primary' },
     [tenant().id, customerId],
   );
-  if (primary && isPrimary) await clearPrimary(customerId);
-  const vehicle = await Vehicle.make<Vehicle>({ ...values, customerId, isPrimary: isPrimary || !primary });
+  let hasPrimary = primary !== undefined;
+  const added: Vehicle[] = [];
+  for (const { isPrimary = false, ...values } of cars) {
+    if (hasPrimary && isPrimary) await clearPrimary(customerId);
+    added.push(await insertVehicle({ ...values, customerId, isPrimary: isPrimary || !hasPrimary }));
+    hasPrimary = true;
+  }
+  return added;
+}
+
+/** The same for one car. */
+export async function addVehicle(customerId: number, car: NewVehicle): Promise<Vehicle> {
+  const [vehicle] = await addVehicles(customerId, [car]);
+  return vehicle as Vehicle;
+}
+
+async function insertVehicle(values: NewVehicle & { customerId: number; isPrimary: boolean }): Promise<Vehicle> {
+  const vehicle = await Vehicle.make<Vehicle>({ ...values });
   await recordAudit({
     action: 'VEHICLE_CREATE',
     entity: 'vehicle',
     entityId: String(vehicle.id),
-    after: { customer_id: customerId, make: vehicle.make, model: vehicle.model, year: vehicle.year, is_primary: vehicle.isPrimary },
+    after: { customer_id: values.customerId, make: vehicle.make, model: vehicle.model, year: vehicle.year, is_primary: vehicle.isPrimary },
   });
   return vehicle;
 }

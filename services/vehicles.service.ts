@@ -86,7 +86,7 @@ export async function listVehiclesOfCustomer(customerId: number): Promise<Vehicl
 /** @throws NotFound 'Customer not found'; Conflict for a known VIN or plate, by their constraints */
 export function createVehicle(customerId: number, { license_plate, is_primary, ...fields }: CreateOwnVehicle): Promise<TaggedVehicle> {
   return inTransaction(async () => {
-    const vehicle = await addVehicle({ ...fields, customerId, licensePlate: license_plate, isPrimary: is_primary ?? false });
+    const vehicle = await addVehicle(customerId, { ...fields, licensePlate: license_plate, isPrimary: is_primary ?? false });
     return reply(vehicle.id);
   });
 }

@@ -82,6 +82,17 @@ describe('PUT /api/customers/profile', () => {
     expect(cars.find(({ id }) => id === kept.id)).toMatchObject({ make: 'Aurora' });
   });
 
+  test('the most new cars there may be › all added, the first one primary; one lock on the person for all of them', async () => {
+    const { agent } = await me();
+    const vehicles = Array.from({ length: 50 }, (_, n) => ({ make: 'Saab', model: `${n}`, year: 1991 }));
+    const { result, statements } = await countWarmStatements(() => agent.put('/api/customers/profile').send({ vehicles }));
+    expect([result.status, result.text.slice(0, 200)]).toEqual([200, result.text.slice(0, 200)]);
+    const cars = result.body.data.vehicles as { model: string; is_primary: boolean }[];
+    expect(cars).toHaveLength(50);
+    expect(cars.filter(({ is_primary }) => is_primary).map(({ model }) => model)).toEqual(['0']);
+    expect(statements.filter((text) => /FOR NO KEY UPDATE/.test(text))).toHaveLength(1);
+  });
+
   test('ten known cars › one ownership statement', async () => {
     const { customer, agent } = await me();
     const cars = await Promise.all(Array.from({ length: 10 }, () => createVehicle({ customer })));
