@@ -68,7 +68,7 @@ function finished({ text, values, target }: Sent, started: number, current: Cont
   const ms = performance.now() - started;
   if (current) {
     current.stats.dbMs += ms;
-    current.stats.reads?.answered(text, ms);
+    current.stats.reads?.answered(text, ms, current.tenant?.id);
     breadcrumbs.resume(current.stats.crumb);
   }
   if (!error && target === 'primary') lastSuccess = performance.now();
@@ -90,9 +90,9 @@ function finished({ text, values, target }: Sent, started: number, current: Cont
 }
 
 /** @throws RepeatedReadError in mode `raise`, before the statement is sent */
-function count({ stats, operation }: Context, text: string): void {
+function count({ stats, operation, tenant }: Context, text: string): void {
   stats.queries += 1;
-  const repeated = stats.reads?.sent(text);
+  const repeated = stats.reads?.sent(text, tenant?.id);
   if (!repeated) return;
   if (config.N_PLUS_ONE === 'raise') throw new RepeatedReadError(repeated, operation);
   if (config.N_PLUS_ONE === 'warn') log.warn('one read for each row', { ...repeated, wastedMs: undefined });

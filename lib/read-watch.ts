@@ -2,7 +2,9 @@
  * Watches the reads of one request for two patterns: associations loaded with their rows and never read, and
  * "one query, then one more for each of its rows": the same statement, but for its
  * values, sent again and again. One statement for many rows is not that, however many rows it reads; nor is what happens outside a
- * request. A watch belongs to one request and dies with it; what it found goes to whoever listens.
+ * request. Nor is the same read in one shop after another: under row-level security no statement reads two of them, so reads are counted
+ * for each shop apart, up to {@link SHOPS_MAX} in one request and together from there on. A watch belongs to one request and dies with
+ * it; what it found goes to whoever listens.
  *
  * Cost: a look-up for each read; the call stack is taken at the third repetition only, once.
  */
@@ -15,6 +17,10 @@ export type WatchMode = (typeof WATCH_MODES)[number];
 /** Repetitions before the stack is looked at: most requests never get here. */
 const STACK_AT = 3;
 const STACK_DEPTH = 40;
+/** Shops that one request may go through; one that goes through more needs another way, and is told so. */
+const SHOPS_MAX = 50;
+/** What is read in no shop, and in those beyond the limit. */
+const NO_SHOP = '';
 
 /** The same statement, read too often in one request. */
 export interface RepeatedRead {
@@ -41,7 +47,8 @@ const READ = /^\s*(select|with)\b/i;
 
 export class ReadWatch {
   readonly #limit: number;
-  readonly #reads = new Map<string, RepeatedRead>();
+  /** By shop, then by statement. */
+  readonly #reads = new Map<string, Map<string, RepeatedRead>>();
   readonly #includes = new Map<string, boolean>();
 
   /** @param limit equal reads in one request from which on they are reported */
@@ -49,13 +56,14 @@ export class ReadWatch {
     this.#limit = limit;
   }
 
-  /** A statement is being sent. @returns the repeated read when this repetition reaches the limit, once for each statement */
-  sent(text: string): RepeatedRead | undefined {
+  /** A statement is being sent, in this shop. @returns the repeated read when this repetition reaches the limit, once for each statement */
+  sent(text: string, shop: string = NO_SHOP): RepeatedRead | undefined {
     if (!READ.test(text)) return undefined;
     const key = fingerprintOf(text);
-    const read = this.#reads.get(key);
+    const reads = this.#readsOf(shop) ?? this.#begin(shop);
+    const read = reads.get(key);
     if (!read) {
-      this.#reads.set(key, { fingerprint: key, callSite: null, repeats: 1, wastedMs: 0 });
+      reads.set(key, { fingerprint: key, callSite: null, repeats: 1, wastedMs: 0 });
       return undefined;
     }
     read.repeats += 1;
@@ -64,9 +72,19 @@ export class ReadWatch {
   }
 
   /** A statement was answered. */
-  answered(text: string, ms: number): void {
-    const read = this.#reads.size > 0 ? this.#reads.get(fingerprintOf(text)) : undefined;
+  answered(text: string, ms: number, shop: string = NO_SHOP): void {
+    const read = this.#readsOf(shop)?.get(fingerprintOf(text));
     if (read && read.repeats > 1) read.wastedMs += ms;
+  }
+
+  #readsOf(shop: string): Map<string, RepeatedRead> | undefined {
+    return this.#reads.get(shop) ?? (this.#reads.size >= SHOPS_MAX ? this.#reads.get(NO_SHOP) : undefined);
+  }
+
+  #begin(shop: string): Map<string, RepeatedRead> {
+    const reads = new Map<string, RepeatedRead>();
+    this.#reads.set(this.#reads.size < SHOPS_MAX ? shop : NO_SHOP, reads);
+    return reads;
   }
 
   /**
@@ -89,7 +107,7 @@ export class ReadWatch {
 
   /** What reached the limit, at the end of the request. */
   repeated(): RepeatedRead[] {
-    return [...this.#reads.values()].filter(({ repeats }) => repeats >= this.#limit);
+    return [...this.#reads.values()].flatMap((reads) => [...reads.values()]).filter(({ repeats }) => repeats >= this.#limit);
   }
 }
 

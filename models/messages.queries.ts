@@ -88,7 +88,7 @@ export const MARK_NOTIFICATION: Sql = {
 /** Tenants that a number belongs to: the one that has it, else all that share the service's. Values: number, whether it is the service's. */
 export const TENANTS_BY_NUMBER: Sql = {
   name: 'tenants_by_sms_number',
-  text: `SELECT id FROM tenants WHERE status IN ('active', 'trial') AND (sms_number = $1 OR ($2::boolean AND sms_number IS NULL)) ORDER BY id`,
+  text: `SELECT id, slug, name, timezone, status FROM tenants WHERE status IN ('active', 'trial') AND (sms_number = $1 OR ($2::boolean AND sms_number IS NULL)) ORDER BY id`,
 };
 
 /** Values: tenant, provider's id, outcome. A row when it is heard of for the first time. */

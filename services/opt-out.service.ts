@@ -10,13 +10,14 @@ import { BadRequest, Forbidden } from '../lib/errors';
 import { log } from '../lib/log';
 import { toE164 } from '../lib/phone';
 import { isSignedByProvider } from '../lib/sms';
+import { Customer } from '../models/customers.model';
 import { Message } from '../models/messages.model';
 import { ADD_INBOUND, CUSTOMERS_BY_NUMBER, OPEN_THREAD, TENANTS_BY_NUMBER } from '../models/messages.queries';
 import type { ProviderFields } from '../schemas/messages.schema';
-import { lockedCustomer, saveCustomer } from './customers.service';
+import { saveCustomer } from './customers.service';
 import { applyStatusReport } from './message-delivery.service';
 import { inScope } from './sessions.service';
-import { type TenantRecord, unsafeFindTenant } from './tenants.service';
+import { type TenantRecord, type TenantRow, toTenant, unsafeFindTenant } from './tenants.service';
 
 const OPT_OUT = new Set(['STOP', 'STOPALL', 'UNSUBSCRIBE', 'QUIT', 'END', 'CANCEL', 'REMOVE']);
 const OPT_IN = new Set(['START', 'UNSTOP', 'YES']);
@@ -66,9 +67,8 @@ export async function unsafeReceiveText(call: ProviderCall): Promise<void> {
 }
 
 async function unsafeShopsOf(number: string): Promise<TenantRecord[]> {
-  const rows = await unsafeQuery<{ id: string }>({ ...TENANTS_BY_NUMBER, values: [number, number === config.SMS_FROM] });
-  const shops = await Promise.all(rows.map(({ id }) => unsafeFindTenant(id)));
-  return shops.filter((shop) => shop !== null);
+  const rows = await unsafeQuery<TenantRow>({ ...TENANTS_BY_NUMBER, values: [number, number === config.SMS_FROM] });
+  return rows.map(toTenant);
 }
 
 interface Text {
@@ -79,12 +79,18 @@ interface Text {
 function decide({ providerId, sender, decision }: Text & { decision: Decision }): Promise<void> {
   return inTransaction(async () => {
     if (!(await isNew(providerId, decision))) return;
-    for (const { id } of await query<{ id: number }>(CUSTOMERS_BY_NUMBER, [tenant().id, sender])) {
-      const customer = await lockedCustomer(id);
+    for (const customer of await lockedSenders(sender)) {
       customer.decideSmsConsent(decision === 'opt_in', { at: clock.now(), ip: null, optOut: 'STOP' });
       await saveCustomer(customer, 'SMS_CONSENT');
     }
   });
+}
+
+/** The customers who have the number, locked in the order of their ids. */
+async function lockedSenders(number: string): Promise<Customer[]> {
+  const found = await query<{ id: number }>(CUSTOMERS_BY_NUMBER, [tenant().id, number]);
+  if (found.length === 0) return [];
+  return Customer.list<Customer>({ where: { id: found.map(({ id }) => id), deletedAt: null }, order: [['id', 'ASC']], lock: true });
 }
 
 interface Thread {

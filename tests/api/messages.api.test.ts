@@ -330,6 +330,50 @@ describe('/api/webhooks/sms', () => {
     expect(await admin('SELECT 1 FROM messages WHERE appointment_id = $1', [appointment.id])).toHaveLength(1);
   });
 
+  describe('a number that seven shops share', () => {
+    const SHOPS = 7;
+    let sharing: Tenant[];
+    let others: { id: string }[];
+    beforeAll(async () => {
+      sharing = await Promise.all(Array.from({ length: SHOPS }, () => createTenant()));
+      // Other files' shops are in the same database, and share it too.
+      others = await admin<{ id: string }>(
+        `UPDATE tenants SET status = 'suspended' WHERE status = 'active' AND sms_number IS NULL AND id <> ALL ($1) RETURNING id`,
+        [sharing.map(({ id }) => id)],
+      );
+    });
+    afterAll(() => admin(`UPDATE tenants SET status = 'active' WHERE id = ANY ($1)`, [others.map(({ id }) => id)]));
+    const send = (from: string, body: string) =>
+      post('/api/webhooks/sms', { MessageSid: `SM${randomUUID()}`, From: from, To: process.env['SMS_FROM'] as string, Body: body });
+
+    test('STOP › everybody with it in every shop opts out, also six in one', async () => {
+      const [first, ...rest] = await Promise.all(sharing.map((tenant) => createCustomer({ tenant })));
+      const family = await Promise.all(Array.from({ length: 5 }, () => createCustomer({ tenant: sharing[0] as Tenant })));
+      const all = [...rest, ...family].map(({ id }) => id);
+      const { id, phone } = first as Customer;
+      await admin('UPDATE customers SET phone = $2 WHERE id = ANY ($1)', [all, phone]);
+      expect((await send(phone, 'STOP')).status).toBe(204);
+      expect(await Promise.all([id, ...all].map(optedOut))).toEqual(Array.from({ length: SHOPS + 5 }, () => true));
+    });
+
+    test('any other text › joins the thread in the shop that wrote last, and no other', async () => {
+      const visits = await Promise.all(sharing.map((tenant) => visit(tenant)));
+      const { phone } = (visits[0] as { customer: Customer }).customer;
+      await admin('UPDATE customers SET phone = $2 WHERE id = ANY ($1)', [visits.map(({ customer }) => customer.id), phone]);
+      const last = visits[3] as Awaited<ReturnType<typeof visit>>;
+      await admin(
+        `INSERT INTO messages (tenant_id, customer_id, appointment_id, channel, direction, status, body) VALUES ($1, $2, $3, 'sms', 'out', 'delivered', 'x')`,
+        [(sharing[3] as Tenant).id, last.customer.id, last.appointment.id],
+      );
+      expect((await send(phone, 'on my way')).status).toBe(204);
+      const kept = await admin<{ id: number }>(
+        `SELECT appointment_id AS id FROM messages WHERE body = 'on my way' AND appointment_id = ANY ($1)`,
+        [visits.map(({ appointment }) => appointment.id)],
+      );
+      expect(kept.map(({ id }) => Number(id))).toEqual([last.appointment.id]);
+    });
+  });
+
   test('no, wrong or foreign signature › 403, nothing done; too large › 413; far more than strangers may send › not limited', async () => {
     const customer = await createCustomer({ tenant: here });
     const fields = { MessageSid: 'SMforged', From: customer.phone, To: number, Body: 'STOP' };

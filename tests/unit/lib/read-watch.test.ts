@@ -38,6 +38,18 @@ test.each([
   expect(watch.repeated()).toEqual([]);
 });
 
+test.each([
+  ['one read in each of 50 shops', 50, 1, 0],
+  ['one read in each of more shops than a request may go through', 60, 1, 1],
+  ['one read for each row in one shop of several', 3, LIMIT, 3],
+])('%s › told as often as the limit was reached', (_what, shops, reads, told) => {
+  const watch = new ReadWatch(LIMIT);
+  let reached = 0;
+  for (let shop = 1; shop <= shops; shop += 1)
+    for (let id = 0; id < reads; id += 1) if (watch.sent(visit(id), `shop-${shop}`)) reached += 1;
+  expect([reached, watch.repeated().length]).toEqual([told, told]);
+});
+
 test('any reads in any order › exactly the statements that came often enough, each told when it reached the limit', () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 0, max: 4 }), { maxLength: 60 }), (tables) => {
