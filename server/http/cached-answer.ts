@@ -52,7 +52,11 @@ export async function cachedAnswer({ served, params, query, actor, tenant, req, 
     // It is computed for others as well: it goes on when this caller leaves.
     const { caller: _caller, ...current } = context();
     const computing = inBackground ? { ...current, stats: newWorkStats() } : current;
+    const { stats } = computing;
+    const before = stats.queries;
     const result = await withContext(computing, () => endpoint.handle({ params, query, body: undefined, request: NO_FACTS }));
+    // In the background it is no part of this request.
+    if (!inBackground) req.state.handlerQueries = stats.queries - before;
     const fresh = storedReply(served, result);
     if (!inBackground) own = fresh;
     return cache.asHit ? storedReply(served, asHit(result, cache.asHit)) : fresh;

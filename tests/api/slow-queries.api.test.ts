@@ -115,6 +115,13 @@ describe('budgets and includes of a route', () => {
           for (const columns of ['1', '1, 1', '1, 1, 1']) await query({ text: `SELECT ${columns.replaceAll('1', 'now()')}` });
           return {};
         }),
+        {
+          ...planted('/kept', 'keptOverBudget', async () => {
+            for (const columns of ['2', '2, 2', '2, 2, 2']) await query({ text: `SELECT ${columns.replaceAll('2', 'now()')}` });
+            return {};
+          }),
+          cache: { reads: ['customers'], freshSeconds: 60 },
+        },
         planted('/unread', 'loadsAndForgets', async () => {
           await load();
           return {};
@@ -142,6 +149,14 @@ describe('budgets and includes of a route', () => {
     expect(await countOf(metrics.queryBudgetExceeded, 'withinBudget')).toBe(0);
     expect(await countOf(metrics.queryBudgetExceeded, 'overBudget')).toBe(1);
     expect(await countOf(metrics.routeQueries, 'overBudget')).toBe(3);
+  });
+
+  test('a reply that is kept › counted when it is computed, not when it is repeated', async () => {
+    await ask('/kept');
+    expect(await countOf(metrics.queryBudgetExceeded, 'keptOverBudget')).toBe(1);
+    await ask('/kept');
+    expect(await countOf(metrics.queryBudgetExceeded, 'keptOverBudget')).toBe(1);
+    expect(await countOf(metrics.routeQueries, 'keptOverBudget')).toBe(3);
   });
 
   test('an association loaded and not read › counted under the route; one that is read is not', async () => {
