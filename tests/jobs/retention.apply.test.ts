@@ -104,11 +104,15 @@ test(
 );
 
 describe('the function by which histories are removed, called by whoever has the service role', () => {
-  const remove = async (scope: string | null, table: string, days: number): Promise<number | string> => {
+  const remove = async (scope: string | null, table: string, days: number, more = '0'): Promise<number | string> => {
     await service.query('BEGIN');
     try {
       if (scope) await service.query("SELECT set_config('app.tenant_id', $1, true)", [scope]);
-      const { rows } = await service.query(`SELECT remove_old_history($1, now() - make_interval(days => $2), 100) AS n`, [table, days]);
+      const { rows } = await service.query(`SELECT remove_old_history($1, now() - make_interval(days => $2) + $3::interval, 100) AS n`, [
+        table,
+        days,
+        more,
+      ]);
       return rows[0].n as number;
     } catch (error) {
       return (error as { code: string }).code;
@@ -120,7 +124,8 @@ describe('the function by which histories are removed, called by whoever has the
 
   test.each<[string, () => Promise<number | string>, number | string]>([
     ['rows of yesterday', () => remove(shops[0]?.tenant.id ?? '', 'audit_logs', 1), INVALID],
-    ['rows of the last ninety days', () => remove(shops[0]?.tenant.id ?? '', 'audit_logs', 89), INVALID],
+    ['rows of the last eighty-eight days', () => remove(shops[0]?.tenant.id ?? '', 'audit_logs', 88), INVALID],
+    ['ninety days, by a clock that is hours ahead', () => remove(randomUUID(), 'audit_logs', 90, '5 hours'), 0],
     ['a table that is no history', () => remove(shops[0]?.tenant.id ?? '', 'payments', 400), INVALID],
     ['SQL for a name', () => remove(shops[0]?.tenant.id ?? '', 'audit_logs; DROP TABLE payments', 400), INVALID],
     ['no tenant', () => remove(null, 'audit_logs', 400), INVALID],
