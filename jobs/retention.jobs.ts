@@ -1,6 +1,6 @@
 /** What has been kept for long enough. */
 import { ApplyRetention } from '../schemas/jobs.schema';
-import { unsafeApplyRetention } from '../services/history-retention.service';
+import { unsafeTakeRetentionTurn } from '../services/history-retention.service';
 import { type Job, job } from './job';
 
 export const retentionJobs: readonly Job[] = [
@@ -10,8 +10,6 @@ export const retentionJobs: readonly Job[] = [
     schedule: '41 9 * * *',
     payload: ApplyRetention,
     // A second run finds less to remove, or nothing.
-    run: async () => {
-      await unsafeApplyRetention({ dryRun: false });
-    },
+    run: () => unsafeTakeRetentionTurn(),
   }),
 ];

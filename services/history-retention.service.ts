@@ -5,8 +5,9 @@
  */
 import { config } from '../config';
 import { clock } from '../lib/clock';
-import { query, unsafeQuery } from '../lib/db';
+import { inTransaction, query, unsafeQuery } from '../lib/db';
 import { log } from '../lib/log';
+import { enqueue } from '../lib/queue';
 import { COUNT_EXPIRED, COUNT_EXPIRED_KEYS, countHistory, HISTORIES, type History, REMOVE_HISTORY } from '../models/retention.queries';
 import { countOldNotifications } from './reminders.service';
 import { unsafePruneExpired } from './retention.service';
@@ -14,6 +15,8 @@ import { inScope } from './sessions.service';
 import { unsafeFindTenant, unsafeListTenants } from './tenants.service';
 
 const BATCH = 1_000;
+/** Of a turn: some seconds, which mail and texts can wait. */
+const BATCHES_PER_TURN = 20;
 /** A line in the log after so many rows of one table of one shop. */
 const PROGRESS_ROWS = 50_000;
 const DAY_MS = 24 * 60 * 60_000;
@@ -30,36 +33,87 @@ export interface RetentionOptions {
   dryRun: boolean;
   batch?: number;
   now?: Date;
+  /** Default: as long as there is something to remove. */
+  turn?: Turn;
 }
 
-/** For all tenants. @returns one line for each table, in a fixed order */
-export async function unsafeApplyRetention({ dryRun, batch = BATCH, now = clock.now() }: RetentionOptions): Promise<Retained[]> {
-  const expired = dryRun ? await countExpired() : await removeExpired(batch);
-  const lines: Retained[] = [...expired.map((line) => ({ ...line, before: null }))];
-  for (const history of HISTORIES) lines.push(await retain(history, { dryRun, batch, now }));
+/** How much one run may remove before others are let through. Only full batches count: then there may be more. */
+class Turn {
+  #left: number;
+  constructor(batches: number) {
+    this.#left = batches;
+  }
+  get isOver(): boolean {
+    return this.#left <= 0;
+  }
+  batchRemoved(): void {
+    this.#left -= 1;
+  }
+}
+
+/**
+ * For the job process, which does one thing at a time: removes so many batches, and gets in line again behind whatever waits there
+ * when that was not all.
+ */
+export async function unsafeTakeRetentionTurn({ batches = BATCHES_PER_TURN, batch = BATCH } = {}): Promise<void> {
+  const turn = new Turn(batches);
+  try {
+    await unsafeApplyRetention({ dryRun: false, batch, turn });
+  } finally {
+    if (turn.isOver) await inTransaction(() => enqueue('retention.apply', {}, { jobKey: 'retention.apply' }));
+  }
+}
+
+/**
+ * For all tenants. One table's failure keeps no other from being tried.
+ * @returns one line for each table, in a fixed order
+ * @throws AggregateError that names the tables that failed, after all were tried
+ */
+export async function unsafeApplyRetention({
+  dryRun,
+  batch = BATCH,
+  now = clock.now(),
+  turn = new Turn(Number.POSITIVE_INFINITY),
+}: RetentionOptions): Promise<Retained[]> {
+  const lines: Retained[] = [];
+  const failures = new Map<string, unknown>();
+  const attempt = async (what: string, work: () => Promise<Retained[]>): Promise<void> => {
+    try {
+      lines.push(...(await work()));
+    } catch (error) {
+      failures.set(what, error);
+    }
+  };
+  await attempt('what has expired', () => (dryRun ? countExpired() : removeExpired(batch)));
+  for (const history of HISTORIES) await attempt(history.table, async () => [await retain(history, { dryRun, batch, now, turn })]);
   log.info(
     dryRun ? 'retention: dry run' : 'retention: old rows removed',
     Object.fromEntries(lines.map(({ table, rows }) => [table, rows])),
   );
+  if (failures.size > 0) throw new AggregateError(failures.values(), `Retention failed for ${[...failures.keys()].join(', ')}`);
   return lines;
 }
 
 const keptDays = ({ kind }: History): number => (kind === 'audit' ? config.RETENTION_AUDIT_DAYS : config.RETENTION_USAGE_DAYS);
 
-async function retain(history: History, { dryRun, batch, now }: Required<RetentionOptions>): Promise<Retained> {
+async function retain(history: History, { dryRun, batch, now, turn }: Required<RetentionOptions>): Promise<Retained> {
   const before = new Date(now.getTime() - keptDays(history) * DAY_MS);
   let rows = 0;
   await eachTenant(async (id) => {
     if (dryRun) rows += await countOf(countHistory(history), [id, before]);
-    else rows += await removeHistory(history, before, batch);
+    else rows += await removeHistory(history, before, { batch, turn });
   });
   return { table: history.table, rows, before };
 }
 
 /** Of the tenant in scope. */
-async function removeHistory({ table }: History, before: Date, batch: number): Promise<number> {
+async function removeHistory(
+  { table }: History,
+  before: Date,
+  { batch, turn }: Pick<Required<RetentionOptions>, 'batch' | 'turn'>,
+): Promise<number> {
   let [total, told] = [0, 0];
-  for (;;) {
+  while (!turn.isOver) {
     const [answer] = await query<{ removed: number }>(REMOVE_HISTORY, [table, before, batch]);
     const removed = answer?.removed ?? 0;
     total += removed;
@@ -67,8 +121,10 @@ async function removeHistory({ table }: History, before: Date, batch: number): P
       told = total;
       log.info('retention goes on', { table, rows: total });
     }
-    if (removed < batch) return total;
+    if (removed < batch) break;
+    turn.batchRemoved();
   }
+  return total;
 }
 
 async function eachTenant(work: (id: string) => Promise<void>): Promise<void> {
@@ -81,28 +137,28 @@ async function eachTenant(work: (id: string) => Promise<void>): Promise<void> {
 const countOf = async (sql: { text: string }, values: unknown[]): Promise<number> =>
   (await query<{ rows: number }>(sql, values))[0]?.rows ?? 0;
 
-type Line = Omit<Retained, 'before'>;
+const expiredLine = (table: string, rows: number): Retained => ({ table, rows, before: null });
 
-async function countExpired(): Promise<Line[]> {
-  const lines: Line[] = [];
+async function countExpired(): Promise<Retained[]> {
+  const lines: Retained[] = [];
   for (const [table, sql] of Object.entries(COUNT_EXPIRED)) {
     const [counted] = await unsafeQuery<{ rows: number }>(sql);
-    lines.push({ table, rows: counted?.rows ?? 0 });
+    lines.push(expiredLine(table, counted?.rows ?? 0));
   }
   let [keys, notifications] = [0, 0];
   await eachTenant(async (id) => {
     keys += await countOf(COUNT_EXPIRED_KEYS, [id]);
     notifications += await countOldNotifications();
   });
-  return [...lines, { table: 'idempotency_keys', rows: keys }, { table: 'notification_log', rows: notifications }];
+  return [...lines, expiredLine('idempotency_keys', keys), expiredLine('notification_log', notifications)];
 }
 
-async function removeExpired(batch: number): Promise<Line[]> {
+async function removeExpired(batch: number): Promise<Retained[]> {
   const { sessions, resets, idempotencyKeys, notifications } = await unsafePruneExpired(batch);
   return [
-    { table: 'sessions', rows: sessions },
-    { table: 'password_resets', rows: resets },
-    { table: 'idempotency_keys', rows: idempotencyKeys },
-    { table: 'notification_log', rows: notifications },
+    expiredLine('sessions', sessions),
+    expiredLine('password_resets', resets),
+    expiredLine('idempotency_keys', idempotencyKeys),
+    expiredLine('notification_log', notifications),
   ];
 }

@@ -1,10 +1,12 @@
 /** Old histories go, young ones stay, in batches and of every tenant; and the service can reach them by no other way. */
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
+import { job, runJob } from '../../jobs/job';
 import { retentionJobs } from '../../jobs/retention.jobs';
 import { closeDatabase, openDatabase } from '../../lib/db';
 import { HISTORIES } from '../../models/retention.queries';
-import { unsafeApplyRetention } from '../../services/history-retention.service';
+import { ApplyRetention } from '../../schemas/jobs.schema';
+import { unsafeApplyRetention, unsafeTakeRetentionTurn } from '../../services/history-retention.service';
 import { closeLater } from '../support/closers';
 import { admin } from '../support/database';
 import { createFullShop, type FullShop } from '../support/full-shop';
@@ -99,6 +101,53 @@ test(
     expect(rowsOf(await unsafeApplyRetention({ dryRun: true }))).toBe(1);
     expect(rowsOf(await unsafeApplyRetention({ dryRun: false }))).toBe(1);
     expect(rowsOf(await unsafeApplyRetention({ dryRun: true }))).toBe(0);
+  },
+  EVERY_SHOP_MS,
+);
+
+test(
+  'one table cannot be cleared › the others are all the same, and the failure names that one alone',
+  async () => {
+    const [shop] = shops as [FullShop];
+    const before = await countsOf(shop);
+    await age(shop, OLD_DAYS, 1);
+    await admin(`CREATE FUNCTION retention_refused() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''refused''; END'`);
+    await admin('CREATE TRIGGER retention_refused BEFORE DELETE ON audit_logs EXECUTE FUNCTION retention_refused()');
+    try {
+      await expect(unsafeApplyRetention({ dryRun: false })).rejects.toThrow(/^Retention failed for audit_logs$/);
+    } finally {
+      await admin('DROP TRIGGER retention_refused ON audit_logs');
+      await admin('DROP FUNCTION retention_refused');
+    }
+    expect(await countsOf(shop)).toEqual({ ...before, audit_logs: (before['audit_logs'] ?? 0) + 1 });
+    await unsafeApplyRetention({ dryRun: false });
+    expect(await countsOf(shop)).toEqual(before);
+  },
+  EVERY_SHOP_MS,
+);
+
+test(
+  'more to remove than one turn may › so many batches, then again behind what waits; nothing left › no further turn',
+  async () => {
+    const [shop] = shops as [FullShop];
+    const before = await countsOf(shop);
+    await age(shop, OLD_DAYS, 5);
+    const waiting = () =>
+      admin(`SELECT FROM graphile_worker._private_jobs j JOIN graphile_worker._private_tasks t ON t.id = j.task_id
+        WHERE t.identifier = 'retention.apply'`);
+    const takeTurn = (batches: number) =>
+      runJob(
+        job({ name: 'retention.apply', payload: ApplyRetention, run: () => unsafeTakeRetentionTurn({ batches, batch: 2 }) }),
+        {},
+        { attempt: 1, maxAttempts: 1 },
+      );
+    await takeTurn(2);
+    expect(await countsOf(shop)).toEqual({ ...plus(before, 5), audit_logs: (before['audit_logs'] ?? 0) + 1 });
+    expect(await waiting()).toHaveLength(1);
+    await admin(`DELETE FROM graphile_worker._private_jobs WHERE key = 'retention.apply'`);
+    await takeTurn(1_000);
+    expect(await countsOf(shop)).toEqual(before);
+    expect(await waiting()).toEqual([]);
   },
   EVERY_SHOP_MS,
 );
