@@ -18,6 +18,11 @@ export class Caller {
     return this.#commits > 0;
   }
 
+  /** Nothing more is to be sent for this caller. While a COMMIT is under way that is not decided: what belongs to it goes on. */
+  get isGivenUp(): boolean {
+    return this.#gone && this.#commits === 0;
+  }
+
   /** It can no longer be promised that nothing was stored: a COMMIT is under way, has succeeded, or was never answered. */
   get mayHaveStored(): boolean {
     return this.#stored || this.committing;

@@ -8,6 +8,7 @@ import { breadcrumbs } from './breadcrumbs';
 import type { Caller } from './caller';
 import { type Context, currentContext, withContext } from './context';
 import { cancelStatement } from './db-cancel';
+import { Unavailable } from './errors';
 import { fingerprint } from './fingerprint';
 import { log } from './log';
 import { metrics } from './metrics';
@@ -59,6 +60,8 @@ export const lastAnswerAt = (): number => lastSuccess;
 
 /** Transaction control, which is not counted as a statement. */
 export const CONTROL = /^\s*(start\s+transaction|begin|commit|rollback|savepoint|release|set\s)/i;
+/** What ends a transaction is always sent; whether COMMIT may be is decided where it is sent from. */
+const ENDS = /^\s*(commit|rollback)/i;
 const KINDS = new Set(['select', 'insert', 'update', 'delete']);
 
 type Sent = Pick<Statement, 'text' | 'values' | 'target'>;
@@ -98,13 +101,19 @@ function count({ stats, operation, tenant }: Context, text: string): void {
   if (config.N_PLUS_ONE === 'warn') log.warn('one read for each row', { ...repeated, wastedMs: undefined });
 }
 
+/** Between two statements a caller can leave too: nothing is begun for nobody. @throws Unavailable `client_gone` */
+function refuseIfGivenUp(current: Context | undefined): void {
+  if (current?.caller?.isGivenUp) throw new Unavailable('client_gone');
+}
+
 /**
  * Counts and times a statement that is about to be sent, and tells who watches writes of it. @returns what to call when it has been answered
- * @throws RepeatedReadError in mode `raise`
+ * @throws RepeatedReadError in mode `raise`; Unavailable `client_gone` when nobody waits for it any more
  */
 export function observed(sent: Sent): (error: unknown) => void {
   const started = performance.now();
   const current = currentContext();
+  refuseIfGivenUp(current);
   if (current) count(current, sent.text);
   const written = writeWatch(sent.text);
   return (error) => {
@@ -158,7 +167,10 @@ export class InstrumentedClient extends pg.Client {
     const original = pg.Client.prototype.query as unknown as AnyQuery;
     const [query, values, callback] = args;
     const text = typeof query === 'string' ? query : (query.text ?? '');
-    if (CONTROL.test(text)) return this.#control(original, args);
+    if (CONTROL.test(text)) {
+      if (!ENDS.test(text)) refuseIfGivenUp(currentContext());
+      return this.#control(original, args);
+    }
     const answered = observed({ text, values: Array.isArray(values) ? values : valuesOf(query), target: this.target });
     const caller = currentContext()?.caller;
     const cancellation = caller && new Cancellation(this, caller);

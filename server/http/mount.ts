@@ -152,8 +152,9 @@ async function serve(req: Request, res: Response, served: Served, params: Readon
   }
 }
 
-/** A 503 promises that nothing was stored. Whoever only reads may ask again in any case. */
+/** A 503 promises that nothing was stored. Whoever only reads may ask again in any case, and who has gone is told nothing. */
 function refusalOf(error: unknown, { endpoint }: Served, caller: Caller | undefined): unknown {
+  if (error instanceof Unavailable && error.reason === 'client_gone') return error;
   const wouldBeUntrue = endpoint.method !== 'get' && caller?.mayHaveStored && toAppError(error).status === 503;
   return wouldBeUntrue ? new OutcomeUnknown(error) : error;
 }

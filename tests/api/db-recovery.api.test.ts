@@ -256,6 +256,28 @@ describe('the caller leaves', () => {
       caller,
     ).catch((error: unknown) => error);
     await atWork('%for_nobody%');
+  test.each<[string, (work: () => Promise<void>) => Promise<void>]>([
+    ['single statements', (work) => work()],
+    ['the statements of a transaction', (work) => db.inTransaction(work)],
+    ['two transactions', async (work) => db.inTransaction(work).catch(() => db.inTransaction(work))],
+  ])('between %s › none that follows is sent', async (_name, run) => {
+    const caller = new Caller();
+    const { result, sent } = await counted(/AS (before|after)_leaving/, () =>
+      inTenant(
+        () =>
+          run(async () => {
+            await db.query({ text: 'SELECT 1 AS before_leaving' });
+            caller.leave();
+            for (let n = 0; n < 3; n += 1) await db.query({ text: 'SELECT 2 AS after_leaving' }).catch(() => undefined);
+            await add('never');
+          }),
+        caller,
+      ),
+    );
+    expect(db.translateDatabaseError(result) ?? result).toMatchObject({ reason: 'client_gone' });
+    expect([sent, await words()]).toEqual([1, []]);
+  });
+
     caller.leave();
     expect(await left).toMatchObject({ code: '57014' });
     expect(await words()).toEqual([]);

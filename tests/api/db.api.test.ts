@@ -316,11 +316,13 @@ describe('the pool', () => {
       reason: 'client_gone',
     });
     await Promise.all([giveBack(), stayed]);
-    // A connection that is free is not refused: work that its caller left behind may end.
-    await inTenant(tenant, () => query({ text: 'SELECT 3 /* left behind */' }), caller);
+    // Nor is a connection that is free of any use to it.
+    await expect(inTenant(tenant, () => query({ text: 'SELECT 3 /* for nobody */' }), caller)).rejects.toMatchObject({
+      reason: 'client_gone',
+    });
     stop();
     resizePool({ min: 1, max: POOL_MAX });
-    expect(ran.filter((text) => text.includes('/*'))).toEqual(['SELECT 1 /* for somebody */', 'SELECT 3 /* left behind */']);
+    expect(ran.filter((text) => text.includes('/*'))).toEqual(['SELECT 1 /* for somebody */']);
   });
 
   test('a queue for one connection › the expected wait follows its length and what a statement takes; none without a queue', async () => {
