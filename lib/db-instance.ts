@@ -8,7 +8,7 @@ import { config } from '../config';
 import { parsePostgresUrl } from '../config/postgres-url';
 import { currentContext } from './context';
 import { type InstrumentedClient, NO_JIT, prepareScope, type Scope, ScopedQuery } from './db-client';
-import { isConnectionLost, isPlainRead } from './db-errors';
+import { isConnectionLost, isPlainRead, isRefusedWrite } from './db-errors';
 import { HostList, loginOf } from './db-hosts';
 import { type ConnectionManager, ManagedPool } from './db-pool';
 import { sslOptions } from './db-ssl';
@@ -134,7 +134,8 @@ export class DatabaseInstance {
         this.pool.destroyQuietly(client);
         this.pool.discardIdle(began);
         if (!this.#repeatsReads) throw error;
-        if (!isPlainRead(sql.text)) throw new OutcomeUnknown(error);
+        // A standby refuses a write before it does anything.
+        if (!isPlainRead(sql.text)) throw isRefusedWrite(error) ? error : new OutcomeUnknown(error);
         if (!first || currentContext()?.caller?.gone) throw error;
         log.info('read repeated on another connection', { target: this.target });
       }

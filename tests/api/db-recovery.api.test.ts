@@ -229,6 +229,17 @@ describe('every backend is terminated', () => {
   });
 });
 
+test('a single statement that writes, and the server has become a standby › unavailable: nothing can have been stored', async () => {
+  await admin(`CREATE FUNCTION recovery_refused() RETURNS text LANGUAGE plpgsql AS
+    'BEGIN RAISE EXCEPTION ''cannot execute INSERT in a read-only transaction'' USING ERRCODE = ''25006''; END'`);
+  const failure = await inTenant(() => db.query({ text: 'INSERT INTO recovery (word) SELECT recovery_refused()' })).catch(
+    (error: unknown) => error,
+  );
+  await admin('DROP FUNCTION recovery_refused');
+  expect(db.translateDatabaseError(failure)).toMatchObject({ status: 503, reason: 'database' });
+  expect(await words()).toEqual([]);
+});
+
 describe('the caller leaves', () => {
   test('while its statement runs › cancelled on the server, the connection stays and the next statement on it is not hit', async () => {
     db.resizePool({ min: 1, max: 1 });
@@ -245,17 +256,6 @@ describe('the caller leaves', () => {
     db.resizePool({ min: 1, max: POOL_MAX });
   });
 
-  test('in the middle of a transaction › what it did is undone', async () => {
-    const caller = new Caller();
-    const left = inTenant(
-      () =>
-        db.inTransaction(async () => {
-          await add('never');
-          await db.query({ text: 'SELECT pg_sleep(20) AS for_nobody' });
-        }),
-      caller,
-    ).catch((error: unknown) => error);
-    await atWork('%for_nobody%');
   test.each<[string, (work: () => Promise<void>) => Promise<void>]>([
     ['single statements', (work) => work()],
     ['the statements of a transaction', (work) => db.inTransaction(work)],
@@ -278,6 +278,17 @@ describe('the caller leaves', () => {
     expect([sent, await words()]).toEqual([1, []]);
   });
 
+  test('in the middle of a transaction › what it did is undone', async () => {
+    const caller = new Caller();
+    const left = inTenant(
+      () =>
+        db.inTransaction(async () => {
+          await add('never');
+          await db.query({ text: 'SELECT pg_sleep(20) AS for_nobody' });
+        }),
+      caller,
+    ).catch((error: unknown) => error);
+    await atWork('%for_nobody%');
     caller.leave();
     expect(await left).toMatchObject({ code: '57014' });
     expect(await words()).toEqual([]);
