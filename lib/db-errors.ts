@@ -73,7 +73,8 @@ export const isConnectFailure = (error: unknown): boolean =>
 /** What a query can do beside reading: in a WITH clause, and SELECT INTO. FOR UPDATE only locks, but is not worth telling apart. */
 const WRITES = /\b(insert|update|delete|merge|into)\b/i;
 /** Functions that act, by the names of PostgreSQL's and ours. */
-const ACTS = /\b(nextval|setval|enqueue_job|add_job|pg_notify|set_config|pg_(try_)?advisory\w*|pg_(terminate|cancel)\w*|lo_\w+)\s*\(/i;
+const ACTS =
+  /\b(nextval|setval|enqueue_job|remove_old_history|add_job|pg_notify|set_config|pg_(try_)?advisory\w*|pg_(terminate|cancel)\w*|lo_\w+)\s*\(/i;
 
 /**
  * True for a statement that only reads, so that doing it twice is doing it once. A word that could write decides against it, also

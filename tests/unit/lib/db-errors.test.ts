@@ -89,6 +89,7 @@ test.each([
   ['SELECT * INTO t FROM s', false],
   ['SELECT * FROM t FOR UPDATE', false],
   ['SELECT enqueue_job($1, $2)', false],
+  ['SELECT remove_old_history($1, $2, $3) AS removed', false],
   ["SELECT nextval('s')", false],
   ['SELECT pg_advisory_xact_lock(1)', false],
   ['SELECT pg_try_advisory_xact_lock (1)', false],
