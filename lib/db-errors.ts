@@ -66,6 +66,10 @@ const CANNOT_CONNECT = /^Sequelize(Connection|Host|InvalidConnection|AccessDenie
 /** The pool was busy: that says nothing about the server. */
 const ACQUIRE_TIMEOUT = 'SequelizeConnectionAcquireTimeoutError';
 
+/** True when the pool had no connection to give, because all were at work. */
+export const isPoolExhausted = (error: unknown): boolean =>
+  (error instanceof Unavailable && error.reason === 'pool_queue_full') || (error instanceof Error && error.name === ACQUIRE_TIMEOUT);
+
 /** True when there was no connection to begin with: the server is down or refuses, and the next attempt would meet the same. */
 export const isConnectFailure = (error: unknown): boolean =>
   error instanceof Error && error.name !== ACQUIRE_TIMEOUT && CANNOT_CONNECT.test(error.name);

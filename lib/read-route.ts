@@ -4,7 +4,7 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { withTakeover } from './db-cursor';
-import { isRefusedWrite, isRetryable, isServerLost } from './db-errors';
+import { isPoolExhausted, isRefusedWrite, isRetryable, isServerLost } from './db-errors';
 import type { DatabaseInstance } from './db-instance';
 import { Unavailable } from './errors';
 
@@ -27,13 +27,16 @@ export interface RouteReplica {
 export const replicaDown = (): Unavailable => new Unavailable('replica_down');
 
 /**
- * True when the primary may answer what the replica could not: it is gone, or it cancelled the statement because it could not
- * replay the log with it running (SQLSTATE 40001 on a standby: PostgreSQL documentation, "Handling Query Conflicts").
+ * True when the primary may answer what the replica could not: it is gone, all our connections to it are at work, or it cancelled the
+ * statement because it could not replay the log with it running (SQLSTATE 40001 on a standby: PostgreSQL documentation, "Handling Query Conflicts").
  */
 const isLost = (error: unknown): boolean =>
   // Sent to a replica by a defect of ours: it must not be made good on the primary, out of sight.
   !isRefusedWrite(error) &&
-  (isServerLost(error) || isRetryable(error) || (error instanceof Unavailable && error.reason === 'replica_down'));
+  (isServerLost(error) ||
+    isRetryable(error) ||
+    isPoolExhausted(error) ||
+    (error instanceof Unavailable && error.reason === 'replica_down'));
 
 export class ReadRoute {
   #replica: RouteReplica | null;
@@ -73,6 +76,7 @@ export class ReadRoute {
   #leave(replica: RouteReplica, error: unknown): void {
     this.#replica = null;
     this.#onFallback();
-    if (!isRetryable(error)) replica.suspect(error);
+    // A conflict with replay and a busy pool say nothing against it.
+    if (!isRetryable(error) && !isPoolExhausted(error)) replica.suspect(error);
   }
 }
