@@ -28,7 +28,9 @@ export interface PostgresAddress {
 const FORM = /^postgres(?:ql)?:\/\/(?:([^/?#]*)@)?([^@/?#]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/;
 const HOST = /^(?:\[([0-9a-f:.]+)\]|([^:[\]]*))(?::(\d{1,5}))?$/i;
 const DEFAULT_PORT = 5432;
-const LOCAL = /^(localhost|127\.\d+\.\d+\.\d+|::1|\/.*|)$/;
+const LOCAL = /^(localhost|127\.\d+\.\d+\.\d+|::1|\/.*)$/;
+/** Where none is named: said in so many words, because the driver would ask PGHOST for it. */
+const DEFAULT_HOST = 'localhost';
 const SSL_MODES: Readonly<Record<string, PostgresAddress['ssl']>> = {
   disable: 'off',
   require: 'require',
@@ -78,14 +80,14 @@ function decoded(text: string): string {
 function hostsOf(authority: string, parameters: URLSearchParams): PostgresAddress['hosts'] {
   const named = authority.split(',').map((text) => {
     const [, v6, name = '', port] = HOST.exec(text) ?? fail('has a host that cannot be read');
-    return { host: v6 ?? decoded(name), port: portOf(port) };
+    return { host: v6 ?? (decoded(name) || DEFAULT_HOST), port: portOf(port) };
   });
   const ports = parameters.get('port')?.split(',').map(portOf);
   const hosts =
     parameters
       .get('host')
       ?.split(',')
-      .map((host) => ({ host, port: named[0]?.port ?? DEFAULT_PORT })) ?? named;
+      .map((host) => ({ host: host || DEFAULT_HOST, port: named[0]?.port ?? DEFAULT_PORT })) ?? named;
   if (ports && ports.length !== 1 && ports.length !== hosts.length) fail('names as many ports as hosts, or one for all');
   const [first, ...others] = hosts.map(({ host, port }, index) => ({ host, port: ports?.[index] ?? ports?.[0] ?? port }));
   return [first ?? fail('names no host'), ...others];

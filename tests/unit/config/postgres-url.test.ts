@@ -30,6 +30,9 @@ describe('parsePostgresUrl', () => {
       ],
     ],
     ['postgres:///d?host=/var/run/postgresql', [['/var/run/postgresql', 5432]]],
+    // Never the empty host: the driver would take PGHOST, wherever that is.
+    ['postgres://u:p@/d', [['localhost', 5432]]],
+    ['postgres://u:p@/d?host=', [['localhost', 5432]]],
     [
       'postgres://x:9/d?host=h1,h2&port=5,6',
       [
