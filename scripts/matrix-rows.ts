@@ -57,6 +57,17 @@ export function faultOf(code: number | null, counts: Counts | null): string | nu
   return code === 0 ? null : `ended with code ${code}`;
 }
 
+/**
+ * Why a run that ended proves nothing about its row: it ran on another server than the row says, because a switch was not known or the
+ * machine has another version. null when it ran where it should.
+ */
+export function strayFrom({ name }: Row, server: string): string | null {
+  if (name === 'pgbouncer' && !server.includes('through PgBouncer')) return 'did not go through PgBouncer';
+  const [, wanted] = /^postgres(\d+)$/.exec(name) ?? [];
+  const [, found] = /PostgreSQL (\d+)/.exec(server) ?? [];
+  return wanted === undefined || found === wanted ? null : `ran on ${server || 'an unknown server'}, not on PostgreSQL ${wanted}`;
+}
+
 /** @param strict a service that is missing is a failure, too */
 export function conclude(outcomes: readonly Outcome[], { strict }: { strict: boolean }): { verdict: string; ok: boolean } {
   const missing = outcomes.filter(({ isMissing }) => isMissing);

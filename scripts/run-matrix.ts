@@ -11,7 +11,7 @@ import { runClosers } from '../tests/support/closers';
 import { isAvailable, startRedis } from '../tests/support/services';
 import { postgresFolders } from './find-program';
 import { exitWith } from './jest-run';
-import { chooseRows, conclude, countsIn, faultOf, type Outcome, type Row, table } from './matrix-rows';
+import { chooseRows, conclude, countsIn, faultOf, type Outcome, type Row, strayFrom, table } from './matrix-rows';
 
 /** The programs of TEST_POSTGRES_BIN, else of the oldest version that the system has. */
 const postgresBin = (): string | undefined =>
@@ -49,9 +49,7 @@ async function run(row: Row, more: readonly string[]): Promise<Outcome> {
   await runClosers();
   const server = /^Test database: (.*)$/m.exec(output)?.[1] ?? '';
   const counts = countsIn(output);
-  // A switch that this version does not know would leave the run on the server itself, and prove nothing.
-  const isAstray = row.name === 'pgbouncer' && !server.includes('through PgBouncer');
-  const fault = isAstray ? 'did not go through PgBouncer' : faultOf(code, counts);
+  const fault = strayFrom(row, server) ?? faultOf(code, counts);
   return { row, server, counts, seconds: (performance.now() - started) / 1000, fault, isMissing: false };
 }
 

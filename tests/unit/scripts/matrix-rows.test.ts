@@ -1,4 +1,4 @@
-import { chooseRows, conclude, countsIn, faultOf, type Outcome, ROWS, table } from '../../../scripts/matrix-rows';
+import { chooseRows, conclude, countsIn, faultOf, type Outcome, ROWS, strayFrom, table } from '../../../scripts/matrix-rows';
 
 const outcome = (name: string, fault: string | null = null, isMissing = false): Outcome => ({
   row: ROWS.find((row) => row.name === name)!,
@@ -44,6 +44,20 @@ describe('faultOf', () => {
     [70, null, 'ended with code 70 before it counted'],
   ])('code %p, %p › %p', (code, counts, fault) => {
     expect(faultOf(code, counts)).toBe(fault);
+  });
+});
+
+describe('strayFrom', () => {
+  test.each([
+    ['postgres15', 'PostgreSQL 15.14 under its own user, data in /tmp/x', null],
+    ['postgres15', 'PostgreSQL 16.2 under its own user', 'ran on PostgreSQL 16.2 under its own user, not on PostgreSQL 15'],
+    ['postgres15', '', 'ran on an unknown server, not on PostgreSQL 15'],
+    ['postgres18', 'PostgreSQL 18.1 under its own user', null],
+    ['pgbouncer', 'PostgreSQL 18.1 under its own user, through PgBouncer', null],
+    ['pgbouncer', 'PostgreSQL 18.1 under its own user', 'did not go through PgBouncer'],
+    ['sqlite', 'none', null],
+  ])('%s on %j › %p', (name, server, fault) => {
+    expect(strayFrom(outcome(name).row, server)).toBe(fault);
   });
 });
 
