@@ -2,11 +2,13 @@
  * The backup of docs/operations/backup.md, taken and used: a base backup and the archive of the write-ahead log bring back the database as
  * it was a moment before somebody deleted rows, with what was written after the backup.
  */
+import { spawnSync } from 'node:child_process';
 import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pending } from '../../lib/migrations';
 import { runMigrations } from '../../lib/migrator';
+import { PROJECT_ROOT } from '../../lib/project-root';
 import { startEmbeddedPostgres } from '../../server/cluster/embedded-postgres';
 import { choosePostgresProcess } from '../../server/cluster/postgres-process';
 import { closeLater } from '../support/closers';
@@ -34,6 +36,28 @@ function openFolder(name: string): string {
   return folder;
 }
 
+/** As the document says it, into this folder. */
+function archiveCommand(archive: string): string {
+  const [, command] = /archive_command = '([^']+)'/.exec(readFileSync(join(PROJECT_ROOT, 'docs/operations/backup.md'), 'utf8')) ?? [];
+  if (!command?.includes('/archive/')) throw new Error('The document states no archive command');
+  return command.replaceAll('/archive', archive);
+}
+
+test('a copy that was cut short › the next attempt of the archive command replaces it; a file that is there is never written again', () => {
+  const archive = temporaryFolder('archive');
+  const segment = join(temporaryFolder('segments'), 'segment');
+  const command = archiveCommand(archive).replaceAll('%p', segment).replaceAll('%f', 'segment');
+  const run = () => spawnSync('sh', ['-c', command]).status;
+  const archived = join(archive, 'segment');
+  writeFileSync(segment, 'whole');
+  // As a crash leaves it: what cp had written by then, under the name that it writes to.
+  const [, partial = ''] = /cp \S+ (\S+)/.exec(command) ?? [];
+  writeFileSync(partial, 'wh');
+  expect([run(), readFileSync(archived, 'utf8')]).toEqual([0, 'whole']);
+  writeFileSync(segment, 'other');
+  expect([run() === 0, readFileSync(archived, 'utf8')]).toEqual([false, 'whole']);
+});
+
 describeWith('pg_basebackup', 'backup and recovery to a point in time', () => {
   test('rows deleted by mistake › the database as it was before, with what was written after the base backup', async () => {
     const binDir = join(findProgram('pg_basebackup') ?? '', '..');
@@ -45,7 +69,7 @@ describeWith('pg_basebackup', 'backup and recovery to a point in time', () => {
     const first = await startEmbeddedPostgres({ dataDir: home, binDir });
     await withClient(first.superuserUrl, async (client) => {
       await client.query(`ALTER SYSTEM SET archive_mode = 'on'`);
-      await client.query(`ALTER SYSTEM SET archive_command = 'test ! -f ${archive}/%f && cp %p ${archive}/%f'`);
+      await client.query(`ALTER SYSTEM SET archive_command = '${archiveCommand(archive)}'`);
     });
     await first.stop();
     const primary = await startEmbeddedPostgres({ dataDir: home, binDir });
