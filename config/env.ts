@@ -67,7 +67,7 @@ const databaseUrl = z
 /** `count/seconds`, for example `10/300`: at most `limit` requests in a window of `windowMs`. */
 export const Rate = z
   .string()
-  .regex(/^\d+\/\d+$/, 'must be count/seconds, for example 10/300')
+  .regex(/^[1-9]\d*\/[1-9]\d*$/, 'must be count/seconds, both at least 1, for example 10/300')
   .transform((value) => {
     const [limit = 0, window = 0] = value.split('/').map(Number);
     return { limit, windowMs: window * 1000 };

@@ -132,9 +132,15 @@ describe('loadConfig › faults', () => {
       'MAX_REQUESTS: must be a whole number, not "1.5"',
       'PORT: must be at most 65535, not "70000"',
       'PUBLIC_URL: must be a URL, not "here"',
-      'RATE_LIMIT_LOGIN: must be count/seconds, for example 10/300, not "10 per minute"',
+      'RATE_LIMIT_LOGIN: must be count/seconds, both at least 1, for example 10/300, not "10 per minute"',
       'REDIS_URL: must start with redis:// or rediss://',
       'WORKERS: must be a number, not "many"',
+    ]);
+  });
+
+  test.each(['10/0', '0/300', '0/0'])('a rate of %s, which would limit nothing or refuse everything › refused', (rate) => {
+    expect(faultsOf({ RATE_LIMIT_SESSION: rate })).toEqual([
+      `RATE_LIMIT_SESSION: must be count/seconds, both at least 1, for example 10/300, not "${rate}"`,
     ]);
   });
 
