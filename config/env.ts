@@ -64,7 +64,10 @@ const databaseUrl = z
   .regex(/^(postgres(ql)?:\/\/|sqlite:)/, 'must start with postgres:// or sqlite:')
   .superRefine(checkPostgresUrl);
 
-/** `count/seconds`, for example `10/300`: at most `limit` requests in a window of `windowMs`. */
+/**
+ * `count/seconds`, for example `10/300`: at most `limit` requests in a window of `windowMs`. Neither may be 0: elsewhere that means
+ * "no limit", and here no window would count nothing, no request refuse everything.
+ */
 export const Rate = z
   .string()
   .regex(/^[1-9]\d*\/[1-9]\d*$/, 'must be count/seconds, both at least 1, for example 10/300')
@@ -110,7 +113,12 @@ export const environmentSchema = z.object({
     .optional()
     .describe('Token that opens `/stats` and `/metrics` on the public port'),
   PUBLIC_URL: z.url().optional().describe('Base address in links that the service mails'),
-  APP_VERSION: z.string().default('dev').describe('Version shown in `X-App-Version` and `/stats`'),
+  APP_VERSION: z
+    .string()
+    .optional()
+    .describe(
+      'Version shown in `X-App-Version` and `/stats`; instances of another version take no cached reply of this one. Default `dev-` and a fingerprint of the build',
+    ),
   ENV_FILE: z
     .string()
     .optional()

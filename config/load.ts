@@ -7,6 +7,7 @@ import { isIPv6 } from 'node:net';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
 import type { z } from 'zod';
+import { buildName, UNNAMED_BUILD } from './build';
 import { defaultControlSocket, SOCKET_PATH_MAX } from './control-socket';
 import { type Environment, environmentSchema, isSecret, SECRET_VARIABLES } from './env';
 import type { RawEnvironment } from './env-file';
@@ -39,8 +40,17 @@ const N_PLUS_ONE_DEFAULT = { production: 'count', development: 'warn', test: 'ra
 export interface Config
   extends Omit<
     Environment,
-    'JWT_SECRET' | 'DB_SSL' | 'STRUCTURED_LOGGING' | 'WORKERS' | 'DB_SEED' | 'CONTROL_SOCKET' | 'EVIDENCE_DIR' | 'N_PLUS_ONE'
+    | 'APP_VERSION'
+    | 'JWT_SECRET'
+    | 'DB_SSL'
+    | 'STRUCTURED_LOGGING'
+    | 'WORKERS'
+    | 'DB_SEED'
+    | 'CONTROL_SOCKET'
+    | 'EVIDENCE_DIR'
+    | 'N_PLUS_ONE'
   > {
+  readonly APP_VERSION: string;
   readonly WORKERS: number;
   readonly EVIDENCE_DIR: string;
   /** Where the worker count comes from, for `/stats`. */
@@ -64,7 +74,7 @@ export interface Config
 /**
  * @throws ConfigError naming every fault: wrong types, unreadable `*_FILE`s, contradictions, and what production refuses.
  */
-export function loadConfig(source: RawEnvironment, host: HostLimits = hostLimits()): Config {
+export function loadConfig(source: RawEnvironment, host: HostLimits = hostLimits(), build = buildName()): Config {
   const faults: Fault[] = [];
   const raw = resolveFiles(source, faults);
   const parsed = environmentSchema.safeParse(raw, { error: readable });
@@ -77,7 +87,7 @@ export function loadConfig(source: RawEnvironment, host: HostLimits = hostLimits
   }
   // Fall through with what is readable, so contradictions and production refusals are named in the same breath.
   for (const variable of unreadable) delete raw[variable];
-  const config = withSqliteDefaults(derive(parsed.success ? parsed.data : environmentSchema.parse(raw), host), raw);
+  const config = withSqliteDefaults(derive(parsed.success ? parsed.data : environmentSchema.parse(raw), host, build), raw);
   const refusals = [...contradictions(config, raw), ...(config.isProduction ? productionRefusals(config) : [])];
   // What could not be read is already named; "is required" beside it would mislead.
   faults.push(...refusals.filter(({ variable }) => !faults.some((fault) => fault.variable.replace(/_FILE$/, '') === variable)));
@@ -127,13 +137,14 @@ function resolveFiles(source: RawEnvironment, faults: Fault[]): Record<string, s
   return Object.fromEntries(Object.entries(merged).filter((entry): entry is [string, string] => Boolean(entry[1])));
 }
 
-function derive(env: Environment, host: HostLimits): Config {
+function derive(env: Environment, host: HostLimits, build: string): Config {
   const isProduction = env.NODE_ENV === 'production';
   const databaseUrl = env.DATABASE_URL ?? composeUrl(env);
   const embeddedDatabase = databaseUrl === undefined;
   const workers = isSqliteUrl(databaseUrl) && env.WORKERS === undefined ? { count: 1, source: 'SQLite' } : chooseWorkers(env, host);
   return {
     ...env,
+    APP_VERSION: env.APP_VERSION ?? build,
     DATABASE_URL: databaseUrl,
     DATABASE_MIGRATION_URL: env.DATABASE_MIGRATION_URL ?? databaseUrl,
     DB_POOL_MAX: env.DB_POOL_SIZE ?? env.DB_POOL_MAX,
@@ -236,6 +247,8 @@ function productionRefusals(config: Config): Fault[] {
   }
   if (config.DB_SEED === 'demo') refuse('DB_SEED', 'demo data is not accepted');
   if (config.LOG_LEVEL === 'debug') refuse('LOG_LEVEL', 'DEBUG is not accepted');
+  if (config.REDIS_URL && config.APP_VERSION === UNNAMED_BUILD)
+    refuse('APP_VERSION', 'is required with REDIS_URL where the build has no fingerprint (dist/.tsbuildinfo)');
   return faults;
 }
 

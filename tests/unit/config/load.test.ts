@@ -11,7 +11,7 @@ const SECRET = 'f3b1c5d7e9a2468013579bdf02468ace';
 const BIG: HostLimits = { processors: 64, cpuQuota: undefined, memoryMb: 65_536 };
 const PRODUCTION = { NODE_ENV: 'production', JWT_SECRET: SECRET, DATABASE_URL: 'postgres://app:pw@localhost/shop' };
 
-const load = (env: RawEnvironment, host = BIG) => loadConfig(env, host);
+const load = (env: RawEnvironment, host = BIG, build?: string) => loadConfig(env, host, build);
 
 function faultsOf(env: RawEnvironment): string[] {
   try {
@@ -230,8 +230,18 @@ describe('loadConfig › production', () => {
     [{ DATABASE_URL: 'postgres://db.internal/shop', DB_SSL: 'require' }, UNPROTECTED],
     [{ DB_SEED: 'demo' }, 'DB_SEED: demo data is not accepted in production'],
     [{ LOG_LEVEL: 'DEBUG' }, 'LOG_LEVEL: DEBUG is not accepted in production'],
+    [
+      { REDIS_URL: 'redis://r' },
+      'APP_VERSION: is required with REDIS_URL where the build has no fingerprint (dist/.tsbuildinfo) in production',
+    ],
   ])('%j › refused', (env, fault) => {
     expect(faultsOf({ ...PRODUCTION, ...env })).toEqual([fault]);
+  });
+
+  test('no version given › that of the build; one given wins', () => {
+    const env = { ...PRODUCTION, REDIS_URL: 'redis://r' };
+    expect(load(env, BIG, 'dev-0123').APP_VERSION).toBe('dev-0123');
+    expect(load({ ...env, APP_VERSION: '2.1' }, BIG, 'dev-0123').APP_VERSION).toBe('2.1');
   });
 
   test('database elsewhere › TLS is verified without being asked', () => {
