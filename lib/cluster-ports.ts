@@ -108,6 +108,8 @@ export interface ClusterFacts {
   readonly maintenance: Maintenance | null;
   /** Overrides LOG_LEVEL for a while. */
   readonly logLevel: LogLevel | null;
+  /** Cached replies that were begun before this are not trusted: what made them void may be known to nobody any more. Milliseconds since 1970. */
+  readonly repliesSince: number;
 }
 
 /** The facts of a process without a primary. */
@@ -118,6 +120,7 @@ export const factsAlone = (draining: boolean, maintenance: Maintenance | null = 
   draining,
   maintenance,
   logLevel: null,
+  repliesSince: performance.timeOrigin,
 });
 
 /** Counts in this process alone: right for a single process, wrong for several. */

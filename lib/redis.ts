@@ -3,6 +3,8 @@
  * fails at once instead of waiting, and callers have another way. The client reconnects by itself for as long as it lives; a
  * server that is connected but silent is left alone by a circuit breaker until it answers a ping.
  */
+import { randomUUID } from 'node:crypto';
+import { EventEmitter, once } from 'node:events';
 import { Redis } from 'ioredis';
 import { config } from '../config';
 import { CircuitBreaker } from './circuit-breaker';
@@ -16,10 +18,14 @@ const RECONNECT_MAX_MS = 2_000;
 const BREAKER = { threshold: 3, firstPauseMs: 100, longestPauseMs: 1_000 };
 /** After as many silent pings the connection itself is given up: the other end may be gone without a word. */
 const LAST_PING = 10;
+const USABLE = 'usable';
 
 let client: Redis | undefined;
 let silentPings = 0;
+/** Null while it is not known. */
+let server: string | null = null;
 const recoveries = new Set<() => void>();
+const events = new EventEmitter();
 let readySince = 0;
 
 const breaker = new CircuitBreaker({
@@ -57,12 +63,27 @@ export function redis(): Redis | null {
 }
 
 /** True while commands can be sent, and are answered. */
-export const redisReady = (): boolean => client?.status === 'ready' && !breaker.open;
+export const redisReady = (): boolean => client?.status === 'ready' && server !== null && !breaker.open;
+
+/** True as soon as {@link redisReady}; false when that takes longer than `ms`. */
+export async function redisReadyWithin(ms: number): Promise<boolean> {
+  if (!redisReady()) await once(events, USABLE, { signal: AbortSignal.timeout(ms) }).catch(() => undefined);
+  return redisReady();
+}
+
+/**
+ * Which run of which server commands reach now. Another one after every restart and every fail-over: that server may have come
+ * back with what it held some time ago. @throws RedisAway while it is not known
+ */
+export function redisServer(): string {
+  if (server === null) throw new RedisAway();
+  return server;
+}
 
 /** Sends a command, unless Redis is known to be away. @throws RedisAway at once; what the client throws, after 250 ms at most */
 export async function askRedis<T>(command: (connection: Redis) => Promise<T>): Promise<T> {
   const connection = redis();
-  if (connection?.status !== 'ready' || breaker.open) throw new RedisAway();
+  if (!connection || !redisReady()) throw new RedisAway();
   try {
     const answer = await inTime(command(connection));
     breaker.succeeded();
@@ -117,18 +138,33 @@ function connect(url: string): Redis {
     retryStrategy: (attempt) => Math.min(attempt * 100, RECONNECT_MAX_MS),
   });
   let down = false;
+  let connections = 0;
   connection.on('error', (error: Error) => {
     if (!down) log.warn('redis unavailable', { error });
     down = true;
   });
   connection.on('close', () => {
+    connections += 1;
+    server = null;
     down = true;
   });
-  connection.on('ready', () => {
+  connection.on('ready', async () => {
+    const own = connections;
+    const name = await nameOf(connection);
+    if (own !== connections) return;
+    server = name;
     readySince = performance.now();
     if (breaker.open) breaker.reset();
     else if (down) recovered();
     down = false;
+    events.emit(USABLE);
   });
   return connection;
+}
+
+/** By what a restart changes, and what a fail-over does. A server that does not say gets a name that nobody else gives it. Never rejects. */
+async function nameOf(connection: Redis): Promise<string> {
+  const info = await connection.info().catch(() => '');
+  const [run, history] = ['run_id', 'master_replid'].map((field) => new RegExp(`^${field}:(\\w+)`, 'm').exec(info)?.[1]);
+  return run && history ? `${run}.${history}` : randomUUID();
 }

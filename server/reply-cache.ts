@@ -2,13 +2,12 @@
  * Which store a process keeps replies in. All processes that write must agree on one in which each hears of the others' writes:
  * Redis; without it the memory of the processes of one primary; and where neither reaches all of them, none at all.
  */
-import { once } from 'node:events';
 import { type Config, config } from '../config';
 import { MemoryReplies } from '../lib/cache/memory-replies';
 import { RedisReplies } from '../lib/cache/redis-replies';
 import { failed, setReplyBackend } from '../lib/cache/replies';
 import { log } from '../lib/log';
-import { closeRedis, redis, redisReady } from '../lib/redis';
+import { closeRedis, redis, redisReadyWithin } from '../lib/redis';
 import type { PrimaryLink } from './cluster/link';
 
 const MB = 1024 * 1024;
@@ -31,7 +30,7 @@ export function installReplyCache(link: PrimaryLink): void {
   const store = replyStoreFor(config, !link.connected);
   switch (store) {
     case 'redis':
-      setReplyBackend(new RedisReplies({ bus: link.bus, onError: failed }));
+      setReplyBackend(new RedisReplies({ bus: link.bus, onError: failed, trustedSince: () => link.facts().repliesSince }));
       break;
     case 'memory':
       setReplyBackend(new MemoryReplies({ maxBytes: config.CACHE_MAX_MB * MB, neighbours: { bus: link.bus, exchange: link.replies } }));
@@ -50,14 +49,8 @@ export function installReplyCache(link: PrimaryLink): void {
 export async function joinReplyCache(): Promise<() => Promise<void>> {
   const client = replyStoreFor(config, true) === 'redis' ? redis() : null;
   if (!client) return async () => undefined;
-  if (!redisReady()) {
-    // Given up: a command has something else to do, and each of its writes would say so.
-    const connected = await once(client, 'ready', { signal: AbortSignal.timeout(CONNECT_MS) }).then(
-      () => true,
-      () => false,
-    );
-    if (!connected) log.warn('Redis does not answer: replies kept there show the old state for some minutes');
-  }
+  // Given up after that: a command has something else to do, and each of its writes would say so.
+  if (!(await redisReadyWithin(CONNECT_MS))) log.warn('Redis does not answer: replies kept there show the old state for some minutes');
   const store = new RedisReplies({ onError: failed });
   setReplyBackend(store);
   return async () => {

@@ -2,6 +2,9 @@
 import type { Freshness, Policy } from './freshness';
 import type { StoredReply } from './versioned-replies';
 
+/** The tags of writes that Redis did not take, told to the other processes of the instance. */
+export const OWED_TOPIC = 'replies-owed';
+
 export interface Look {
   /** Not void by any write that was announced before; its age is another matter. */
   readonly reply: StoredReply | null;

@@ -1,9 +1,12 @@
 /**
  * Replies in Redis, for all workers of all instances. Each tag is a key with a random token, which a write replaces; a reply is
- * stored together with the tokens that were read before it was computed, and counts only while all of them are still the same.
+ * stored together with the tokens that were read before it was computed, and counts only while all of them are still the same,
+ * and on the same run of the same server: after a restart or a fail-over, replies and tokens of before a write may be back.
  *
  * An invalidation that Redis did not take is owed: every process of this instance hears of it, trusts no reply with that tag, and
- * pays as soon as Redis answers. Only another instance that reaches Redis meanwhile may answer the old reply, until it expires.
+ * pays as soon as Redis answers. Who begins later than a debt, or with a new instance, cannot know what was owed by processes that are
+ * gone: it trusts no reply that was begun before. Only another instance that reaches Redis meanwhile may answer the old reply, until
+ * it expires.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -11,8 +14,8 @@ import type { Redis } from 'ioredis';
 import { clock } from '../clock';
 import { type ClusterBus, localBus } from '../cluster-ports';
 import { log } from '../log';
-import { askRedis, onRedisRecovery, RedisAway, redisReady } from '../redis';
-import type { Claim, ClaimOptions, Look, ReplyBackend } from './backend';
+import { askRedis, onRedisRecovery, RedisAway, redisReady, redisServer } from '../redis';
+import { type Claim, type ClaimOptions, type Look, OWED_TOPIC, type ReplyBackend } from './backend';
 import { freshnessOf } from './freshness';
 import type { StoredReply } from './versioned-replies';
 
@@ -25,17 +28,26 @@ const TAG_S = 86_400;
 const LOCK_MS = 10_000;
 const WAIT_MS = 5_000;
 const [FIRST_PAUSE_MS, LONGEST_PAUSE_MS] = [8, 64];
-/** Above this, nothing is trusted until everything that Redis holds has expired. */
+/** Above this, the single tags are forgotten, and nothing is trusted that was begun until then. */
 const MAX_OWED = 10_000;
-const BLIND_MS = 600_000;
+/** By so much may the clocks of two machines differ. */
+const CLOCKS_MS = 1_000;
 const USAGE_EVERY_MS = 10_000;
-const OWED_TOPIC = 'replies-owed';
 /** Gives a lock back, unless it has expired and is somebody else's by now. */
 const UNLOCK = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0";
 
 interface Entry {
   version: string;
+  /** When its rows were not read yet; milliseconds since 1970. */
+  begunAt: number;
   reply: StoredReply;
+}
+
+export interface RedisRepliesOptions {
+  bus?: ClusterBus;
+  onError?: (error: unknown) => void;
+  /** Replies begun before this may be void without anybody knowing it; milliseconds since 1970. */
+  trustedSince?: () => number;
 }
 
 export class RedisReplies implements ReplyBackend {
@@ -44,13 +56,15 @@ export class RedisReplies implements ReplyBackend {
   readonly #onError: (error: unknown) => void;
   readonly #owed = new Set<string>();
   readonly #ends: (() => void)[];
-  #blindUntil = 0;
+  readonly #trustedSince: () => number;
+  #forgotAt = 0;
   #usage: { bytes: number | null; evictions: number | null } = { bytes: null, evictions: null };
   #usageAskedAt = Number.NEGATIVE_INFINITY;
 
-  constructor({ bus = localBus(), onError = () => undefined }: { bus?: ClusterBus; onError?: (error: unknown) => void } = {}) {
+  constructor({ bus = localBus(), onError = () => undefined, trustedSince = () => 0 }: RedisRepliesOptions = {}) {
     this.#bus = bus;
     this.#onError = onError;
+    this.#trustedSince = trustedSince;
     this.#ends = [
       bus.subscribe(OWED_TOPIC, (tags) => {
         this.#owe(tags as string[]);
@@ -84,13 +98,13 @@ export class RedisReplies implements ReplyBackend {
   async look(key: string, tags: readonly string[]): Promise<Look> {
     if (!redisReady()) throw new RedisAway();
     if (this.#owed.size > 0) await this.#pay();
-    if (clock.now().getTime() < this.#blindUntil || tags.some((tag) => this.#owed.has(tag)))
-      throw new Error('A write is not announced yet');
+    if (tags.some((tag) => this.#owed.has(tag))) throw new Error('A write is not announced yet');
+    // Before anything is sent: tokens of a later server under the name of an earlier one match nothing, the reverse would be a lie.
+    const server = redisServer();
     const [text = null, ...tokens] = await askRedis((redis) => redis.mget(REPLY + key, ...tags.map((tag) => TAG + tag)));
     const all = tokens.includes(null) ? await this.#name(tags) : (tokens as string[]);
-    const version = all.join();
-    const entry = text === null ? null : (JSON.parse(text) as Entry);
-    return { version, reply: entry?.version === version ? entry.reply : null };
+    const version = [server, ...all].join();
+    return { version, reply: this.#trusted(text, version) };
   }
 
   async claim({ key, version, policy, wait }: ClaimOptions): Promise<Claim> {
@@ -128,12 +142,13 @@ export class RedisReplies implements ReplyBackend {
 
   #lead({ key, version, policy, lock, mine }: Pick<ClaimOptions, 'key' | 'version' | 'policy'> & { lock: string; mine: string }): Claim {
     const lifeMs = policy.freshMs + policy.staleMs;
+    const begunAt = clock.now().getTime();
     return {
       kind: 'lead',
       keep: (reply) =>
         this.#quietly(
           askRedis(async (redis) => {
-            await redis.set(REPLY + key, JSON.stringify({ version, reply } satisfies Entry), 'PX', lifeMs);
+            await redis.set(REPLY + key, JSON.stringify({ version, begunAt, reply } satisfies Entry), 'PX', lifeMs);
             await redis.eval(UNLOCK, 1, lock, mine);
           }),
         ),
@@ -143,10 +158,16 @@ export class RedisReplies implements ReplyBackend {
 
   async #freshReply(key: string, version: string, freshMs: number): Promise<StoredReply | null> {
     const text = await askRedis((redis) => redis.get(REPLY + key));
-    const entry = text === null ? null : (JSON.parse(text) as Entry);
-    const isFresh =
-      entry?.version === version && freshnessOf(entry.reply.storedAt, clock.now().getTime(), { freshMs, staleMs: 0 }) === 'fresh';
-    return isFresh ? entry.reply : null;
+    const reply = this.#trusted(text, version);
+    return reply && freshnessOf(reply.storedAt, clock.now().getTime(), { freshMs, staleMs: 0 }) === 'fresh' ? reply : null;
+  }
+
+  /** The reply, when no write that anybody here may know of has made it void. */
+  #trusted(text: string | null, wanted: string): StoredReply | null {
+    if (text === null) return null;
+    const { version, begunAt, reply } = JSON.parse(text) as Entry;
+    const since = Math.max(this.#trustedSince(), this.#forgotAt);
+    return version === wanted && begunAt >= since + CLOCKS_MS ? reply : null;
   }
 
   /** Gives tokens to tags that have none, and reads them all. */
@@ -163,7 +184,7 @@ export class RedisReplies implements ReplyBackend {
   #owe(tags: readonly string[]): void {
     for (const tag of tags) this.#owed.add(tag);
     if (this.#owed.size <= MAX_OWED) return;
-    this.#blindUntil = clock.now().getTime() + BLIND_MS;
+    this.#forgotAt = clock.now().getTime();
     this.#owed.clear();
   }
 

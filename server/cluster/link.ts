@@ -151,6 +151,7 @@ class IpcLink implements PrimaryLink {
     draining: false,
     maintenance: null,
     logLevel: null,
+    repliesSince: performance.timeOrigin,
   };
   #grant: ((grant: Grant) => void) | undefined;
   #drain: ((drain: Drain) => void) | undefined;

@@ -99,6 +99,7 @@ export class Primary {
       store: this.#store,
       recent: this.#recent,
       documents: () => this.#documents,
+      onOwed: () => this.#broadcastFacts(),
     });
     this.#steering = new Steering({
       supervisor: this.#supervisor,
@@ -277,6 +278,7 @@ export class Primary {
       draining: this.#stopping,
       maintenance: this.#steering.switches.maintenance,
       logLevel: this.#steering.switches.logLevel,
+      repliesSince: this.#switchboard.repliesSince,
     };
   }
 

@@ -3,6 +3,7 @@
  * sessions wrote, documents of the whole cluster; and keeps what they report about themselves.
  */
 import { config } from '../../config';
+import { OWED_TOPIC } from '../../lib/cache/backend';
 import { INVALIDATION_TOPIC } from '../../lib/cache/memory-replies';
 import { ExpiringSet } from '../../lib/cluster-ports';
 import { log } from '../../lib/log';
@@ -25,6 +26,8 @@ export interface SwitchboardOptions {
   recent: Recent;
   /** Asked when a child asks, not before. */
   documents: () => OpsDocuments;
+  /** {@link Switchboard.repliesSince} has changed. */
+  onOwed: () => void;
 }
 
 /** Sender of messages that come from no child. */
@@ -47,6 +50,7 @@ export class Switchboard {
   /** Sessions that wrote a moment ago, for those that choose between primary and replica. */
   readonly #pins = new ExpiringSet(PIN_MS);
   readonly #barriers = new PendingCalls<void>();
+  #repliesSince = performance.timeOrigin;
 
   constructor(options: SwitchboardOptions) {
     this.#options = options;
@@ -62,6 +66,14 @@ export class Switchboard {
         else this.#send(publisher, { type: 'bus-done', call });
       },
     });
+  }
+
+  /**
+   * The last time a write could not be announced to Redis, else our start: children that begin later do not know what is owed, nor
+   * what an instance before us owed. Milliseconds since 1970.
+   */
+  get repliesSince(): number {
+    return this.#repliesSince;
   }
 
   /**
@@ -108,6 +120,7 @@ export class Switchboard {
       case 'bus-publish':
         // Before the others hear of it: whoever asks after that must not get what was kept before.
         if (message.topic === INVALIDATION_TOPIC) this.replies.invalidate(message.payload as string[]);
+        if (message.topic === OWED_TOPIC) this.#noteDebt();
         this.#bus.publish(worker.id, message.call, message.topic, message.payload);
         break;
       case 'bus-ack':
@@ -131,6 +144,11 @@ export class Switchboard {
   sweep(): void {
     this.#bus.sweep();
     this.replies.sweep();
+  }
+
+  #noteDebt(): void {
+    this.#repliesSince = Date.now();
+    this.#options.onOwed();
   }
 
   async #answerOps(

@@ -1,10 +1,11 @@
-/** Replies in Redis: two processes, here two stores that know each other by a bus, on a real server that dies and hangs. */
+/** Replies in Redis: two processes, here two stores that know each other by a bus, on a real server that dies, hangs and cannot be reached. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { StoredReply } from '../../lib/cache/backend';
 import type * as RepliesModule from '../../lib/cache/redis-replies';
 import type { ClusterBus } from '../../lib/cluster-ports';
 import type * as RedisModule from '../../lib/redis';
-import { describeWith, type OwnRedis, startOwnRedis } from '../support/services';
+import { describeWith, type OwnRedis, startOwnRedis, temporaryFolder } from '../support/services';
+import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy';
 
 const TAGS = ['t:appointments', 't:payments'];
 const POLICY = { freshMs: 60_000, staleMs: 60_000 };
@@ -31,7 +32,9 @@ function twoBuses(): [ClusterBus, ClusterBus] {
 
 describeWith('redis', 'replies in Redis', () => {
   let server: OwnRedis;
+  let way: TcpProxy;
   let redis: typeof RedisModule;
+  let RedisReplies: typeof RepliesModule.RedisReplies;
   let one: RepliesModule.RedisReplies;
   let two: RepliesModule.RedisReplies;
   let errors = 0;
@@ -39,11 +42,12 @@ describeWith('redis', 'replies in Redis', () => {
   const key = () => `t:k${keys}`;
 
   beforeAll(async () => {
-    server = await startOwnRedis();
-    process.env['REDIS_URL'] = server.url;
+    server = await startOwnRedis({ folder: temporaryFolder('redis') });
+    way = await startTcpProxy(server.port);
+    process.env['REDIS_URL'] = `redis://127.0.0.1:${way.port}`;
     // The configuration is read at import, so these come after the address is known.
     redis = jest.requireActual<typeof RedisModule>('../../lib/redis');
-    const { RedisReplies } = jest.requireActual<typeof RepliesModule>('../../lib/cache/redis-replies');
+    ({ RedisReplies } = jest.requireActual<typeof RepliesModule>('../../lib/cache/redis-replies'));
     const [first, second] = twoBuses();
     const onError = () => {
       errors += 1;
@@ -153,5 +157,43 @@ describeWith('redis', 'replies in Redis', () => {
     expect([await textOf(one), await textOf(two)]).toEqual([null, null]);
     await fill(one, 'new');
     expect(await textOf(two)).toBe('new');
+  });
+
+  test('Redis comes back with what it held before a write › no reply of that time, stored before or after', async () => {
+    await fill(one, 'old');
+    await redis.redis()?.save();
+    const { version } = await two.look(key(), TAGS);
+    const begun = await two.claim({ key: `${key()} begun`, tags: TAGS, version, policy: POLICY, wait: false });
+    await two.invalidate(TAGS);
+    await server.restart();
+    await ready();
+    expect([await textOf(one), await textOf(two)]).toEqual([null, null]);
+    // Rows read before the write, kept only now.
+    if (begun.kind === 'lead') begun.keep(reply('old'));
+    while (!(await redis.redis()?.exists(`autoshop:reply:${key()} begun`))) await delay(2);
+    expect((await one.look(`${key()} begun`, TAGS)).reply).toBeNull();
+    await fill(one, 'new');
+    expect(await textOf(two)).toBe('new');
+  });
+
+  test('who owes a write is gone before Redis can be reached again › its successor trusts no reply that was begun before', async () => {
+    await fill(one, 'old');
+    // The leader's lock goes last.
+    while (((await redis.redis()?.keys('autoshop:reply-lock:*')) ?? []).length > 0) await delay(2);
+    const gone = new RedisReplies();
+    way.cut();
+    while (redis.redisReady()) await delay(2);
+    await gone.invalidate(TAGS);
+    gone.close();
+    const since = Date.now();
+    const successor = new RedisReplies({ trustedSince: () => since });
+    way.heal();
+    await ready();
+    expect(await textOf(one)).toBe('old');
+    expect(await textOf(successor)).toBeNull();
+    const { version } = await successor.look(key(), TAGS);
+    // It computes anew instead of taking what it does not trust.
+    expect((await claim(successor, version, false)).kind).toBe('lead');
+    successor.close();
   });
 });

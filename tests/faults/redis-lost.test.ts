@@ -6,6 +6,7 @@ import { call, eventually, Load, type Running, startSteady, stats, tally } from 
 import { createStaff, createTechnician, createTenant } from '../support/factories';
 import { describeWith, type OwnRedis, startOwnRedis } from '../support/services';
 import { openSession } from '../support/sessions';
+import { startTcpProxy } from '../support/tcp-proxy';
 
 const TECHNICIANS = '/api/admin/technicians';
 const DASHBOARD = '/api/admin/dashboard/stats';
@@ -125,5 +126,34 @@ describeWith('redis', 'Redis goes away under load', () => {
     await isReady('ready');
     // A Redis that remembers nothing counts from the beginning.
     expect(await strangers(80)).toEqual({ 200: 60, 429: 20 });
+  });
+});
+
+describeWith('redis', 'only the way to Redis is cut', () => {
+  test('a write meanwhile, then the service ends; another starts and reaches Redis › no old reply', async () => {
+    const redis = await startOwnRedis();
+    const way = await startTcpProxy(redis.port);
+    const start = () => startSteady({ WORKERS: '2', REDIS_URL: `redis://127.0.0.1:${way.port}` });
+    const { headers, technician } = await createOwner();
+    const read = async ({ url }: Running) => {
+      const answer = await call(url, { path: TECHNICIANS, headers });
+      return { name: JSON.parse(answer.body).data.technicians[0].name as string, from: answer.headers['x-cache'] };
+    };
+    const first = await start();
+    await eventually('kept in Redis', async () => (await read(first)).from === 'hit');
+    way.cut();
+    const { result } = await call(first.url, {
+      path: `${TECHNICIANS}/${technician}`,
+      method: 'PATCH',
+      headers,
+      body: Buffer.from(JSON.stringify({ name: 'Renamed' })),
+    });
+    expect(result).toBe(200);
+    await first.stop();
+    way.heal();
+    const second = await start();
+    expect((await read(second)).name).toBe('Renamed');
+    await eventually('kept again', async () => (await read(second)).from === 'hit');
+    await second.stop();
   });
 });

@@ -69,7 +69,7 @@ export interface Redis {
 export interface OwnRedis extends Redis {
   /** At once, as a machine that dies. */
   kill(): Promise<void>;
-  /** Again on the same port; it remembers nothing. */
+  /** Again on the same port; it remembers what it was told to SAVE, given a folder. */
   restart(): Promise<void>;
   /** Connections stay open and nothing is answered, until `resume`. */
   pause(): void;
@@ -83,13 +83,15 @@ export async function startRedis(): Promise<Redis> {
   return startOwnRedis();
 }
 
-/** A Redis of its own on a free port, without persistence. Stopped with the test file. */
-export async function startOwnRedis(): Promise<OwnRedis> {
+/** A Redis of its own on a free port, which saves nothing by itself. Stopped with the test file. */
+export async function startOwnRedis({ folder }: { folder?: string } = {}): Promise<OwnRedis> {
   const program = findProgram('redis');
   if (!program) throw new Error('redis-server is not installed');
   const port = await freePort();
   const start = async () => {
-    const child = spawn(program, ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'], { stdio: 'ignore' });
+    const where = folder === undefined ? [] : ['--dir', folder];
+    const settings = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', ...where];
+    const child = spawn(program, settings, { stdio: 'ignore' });
     await waitForPort(port);
     return child;
   };
