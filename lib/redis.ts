@@ -16,12 +16,11 @@ const CONNECT_TIMEOUT_MS = 2_000;
 const COMMAND_TIMEOUT_MS = 250;
 const RECONNECT_MAX_MS = 2_000;
 const BREAKER = { threshold: 3, firstPauseMs: 100, longestPauseMs: 1_000 };
-/** After as many silent pings the connection itself is given up: the other end may be gone without a word. */
-const LAST_PING = 10;
+/** After as much silence the connection itself is given up, also one that was never ready: the other end may be gone without a word. */
+const SILENCE_MS = 3_000;
 const USABLE = 'usable';
 
 let client: Redis | undefined;
-let silentPings = 0;
 /** Null while it is not known. */
 let server: string | null = null;
 const recoveries = new Set<() => void>();
@@ -33,14 +32,7 @@ const breaker = new CircuitBreaker({
   probe: async () => {
     const connection = client;
     if (connection?.status !== 'ready') throw new RedisAway();
-    try {
-      await inTime(connection.ping());
-      silentPings = 0;
-    } catch (error) {
-      silentPings += 1;
-      if (silentPings % LAST_PING === 0) connection.disconnect(true);
-      throw error;
-    }
+    await inTime(connection.ping());
   },
   onChange: (open) => {
     if (open) log.warn('redis does not answer; it is left alone until it does');
@@ -133,6 +125,7 @@ export async function closeRedis(): Promise<void> {
 function connect(url: string): Redis {
   const connection = new Redis(url, {
     connectTimeout: CONNECT_TIMEOUT_MS,
+    socketTimeout: SILENCE_MS,
     maxRetriesPerRequest: 0,
     enableOfflineQueue: false,
     retryStrategy: (attempt) => Math.min(attempt * 100, RECONNECT_MAX_MS),

@@ -196,4 +196,11 @@ describeWith('redis', 'replies in Redis', () => {
     expect((await claim(successor, version, false)).kind).toBe('lead');
     successor.close();
   });
+
+  test('a connection that is taken and never answered › given up, and Redis is used as soon as it can be reached', async () => {
+    way.silence();
+    while (redis.redis()?.status !== 'connect') await delay(5);
+    way.heal();
+    expect(await redis.redisReadyWithin(10_000)).toBe(true);
+  });
 });
