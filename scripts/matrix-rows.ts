@@ -49,6 +49,13 @@ export function countsIn(output: string): Counts | null {
   return passed === undefined ? null : { passed: Number(passed), failed: Number(failed), skipped: Number(skipped) };
 }
 
+/** What limits and kept replies cost in Redis at least. */
+const REDIS_COMMANDS = ['evalsha', 'mget'];
+
+/** Names of the commands that a Redis has carried out, by its `INFO commandstats`. */
+export const commandsIn = (info: string): readonly string[] =>
+  [...info.matchAll(/^cmdstat_(\w+):calls=[1-9]/gm)].map(([, name = '']) => name);
+
 /** What is wrong with a run that ended; null when nothing is. A run without a passed test proves nothing. */
 export function faultOf(code: number | null, counts: Counts | null): string | null {
   if (!counts) return `ended with code ${code} before it counted`;
@@ -60,9 +67,12 @@ export function faultOf(code: number | null, counts: Counts | null): string | nu
 /**
  * Why a run that ended proves nothing about its row: it ran on another server than the row says, because a switch was not known or the
  * machine has another version. null when it ran where it should.
+ * @param commands that the Redis of the row has carried out
  */
-export function strayFrom({ name }: Row, server: string): string | null {
+export function strayFrom({ name }: Row, server: string, commands: readonly string[] = []): string | null {
   if (name === 'pgbouncer' && !server.includes('through PgBouncer')) return 'did not go through PgBouncer';
+  const unsent = name === 'redis' ? REDIS_COMMANDS.filter((command) => !commands.includes(command)) : [];
+  if (unsent.length > 0) return `sent Redis no ${unsent.join(' and no ')}`;
   const [, wanted] = /^postgres(\d+)$/.exec(name) ?? [];
   const [, found] = /PostgreSQL (\d+)/.exec(server) ?? [];
   return wanted === undefined || found === wanted ? null : `ran on ${server || 'an unknown server'}, not on PostgreSQL ${wanted}`;

@@ -7,11 +7,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { Redis } from 'ioredis';
 import { runClosers } from '../tests/support/closers';
 import { isAvailable, startRedis } from '../tests/support/services';
 import { postgresFolders } from './find-program';
 import { exitWith } from './jest-run';
-import { chooseRows, conclude, countsIn, faultOf, type Outcome, type Row, strayFrom, table } from './matrix-rows';
+import { chooseRows, commandsIn, conclude, countsIn, faultOf, type Outcome, type Row, strayFrom, table } from './matrix-rows';
 
 /** The programs of TEST_POSTGRES_BIN, else of the oldest version that the system has. */
 const postgresBin = (): string | undefined =>
@@ -26,6 +27,16 @@ async function environmentOf({ name }: Row): Promise<NodeJS.ProcessEnv> {
   if (name === 'pgbouncer') return { ...base, TEST_THROUGH: 'pgbouncer' };
   if (name === 'redis') return { ...base, TEST_SERVICE_REDIS_URL: (await startRedis()).url };
   return base;
+}
+
+async function commandsSentTo(redisUrl: string | undefined): Promise<readonly string[]> {
+  if (redisUrl === undefined) return [];
+  const client = new Redis(redisUrl);
+  try {
+    return commandsIn(await client.info('commandstats'));
+  } finally {
+    client.disconnect();
+  }
 }
 
 let current: ChildProcess | undefined;
@@ -46,10 +57,11 @@ async function run(row: Row, more: readonly string[]): Promise<Outcome> {
   });
   const [code] = (await once(current, 'close')) as [number | null];
   current = undefined;
+  const commands = await commandsSentTo(env['TEST_SERVICE_REDIS_URL']);
   await runClosers();
   const server = /^Test database: (.*)$/m.exec(output)?.[1] ?? '';
   const counts = countsIn(output);
-  const fault = strayFrom(row, server) ?? faultOf(code, counts);
+  const fault = strayFrom(row, server, commands) ?? faultOf(code, counts);
   return { row, server, counts, seconds: (performance.now() - started) / 1000, fault, isMissing: false };
 }
 

@@ -26,10 +26,10 @@ function adminPool(): pg.Pool {
   return pool;
 }
 
-let afterStatement = (): void => undefined;
+let afterStatement = async (): Promise<void> => undefined;
 
 /** The application of this process keeps replies, and cannot see what is written behind its back: it says how to make them void. */
-export function afterAdminStatements(act: () => void): void {
+export function afterAdminStatements(act: () => Promise<void>): void {
   afterStatement = act;
 }
 
@@ -38,7 +38,7 @@ export async function admin<Row extends object>(text: string, values: readonly u
   const rows = isSqlite
     ? await sqliteAdmin<Row>(text, values)
     : (await adminPool().query<Row & pg.QueryResultRow>(text, values as unknown[])).rows;
-  afterStatement();
+  await afterStatement();
   return rows;
 }
 

@@ -53,7 +53,7 @@ export default class ServiceEnvironment extends TestEnvironment {
       DATA_DIR: join(tmpdir(), 'autoshop-test-none'),
       ...(redisUrl ? { TEST_REDIS_URL: redisUrl } : {}),
       // A row of the matrix gives the service a Redis; without it each process counts alone.
-      ...(serviceRedisUrl ? { REDIS_URL: serviceRedisUrl } : {}),
+      ...(serviceRedisUrl ? { REDIS_URL: ownRedisDatabase(serviceRedisUrl) } : {}),
     });
     if (this.#options.database === 'sqlite') this.#setUpSqlite(env);
     else if (this.#options.database) await this.#setUpDatabase(env);
@@ -74,7 +74,7 @@ export default class ServiceEnvironment extends TestEnvironment {
 
   async #setUpDatabase(env: NodeJS.ProcessEnv): Promise<void> {
     const cluster = currentCluster();
-    const worker = process.env['JEST_WORKER_ID'] ?? '1';
+    const worker = jestWorker();
     const name = `autoshop_${cluster.runId}_w${worker}`;
     const dataDir = join(cluster.folder, `data-${worker}`);
     // Not recursive: when the run's folder is gone, its end has begun.
@@ -88,4 +88,12 @@ export default class ServiceEnvironment extends TestEnvironment {
     env['DATABASE_MIGRATION_URL'] = withDatabase(cluster.ownerUrl, name);
     env['TEST_ADMIN_URL'] = withDatabase(cluster.superuserUrl, name);
   }
+}
+
+const jestWorker = (): string => process.env['JEST_WORKER_ID'] ?? '1';
+
+/** Each jest worker has rows of its own, also in tenants of the same id, so it must not meet replies of another's. */
+function ownRedisDatabase(url: string): string {
+  const REDIS_DATABASES = 16;
+  return new URL(`/${Number(jestWorker()) % REDIS_DATABASES}`, url).href;
 }

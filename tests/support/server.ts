@@ -7,15 +7,20 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import supertest from 'supertest';
+import { config } from '../../config';
 import { MemoryReplies } from '../../lib/cache/memory-replies';
-import { replyBackend } from '../../lib/cache/replies';
+import { RedisReplies } from '../../lib/cache/redis-replies';
+import { failed, replyBackend, setReplyBackend } from '../../lib/cache/replies';
 import { closeDatabase, openDatabase } from '../../lib/db';
+import { askRedis, closeRedis, redisReadyWithin } from '../../lib/redis';
+import { connectRevocationRelay } from '../../lib/revocation-relay';
 import { createApp } from '../../server/http/app';
 import { closeLater } from './closers';
 import { afterAdminStatements } from './database';
 import type { Customer, Staff } from './factories';
 
 const POOL = { poolMin: 1, poolMax: 5 };
+const REDIS_MS = 10_000;
 
 export type Agent = InstanceType<typeof supertest.agent>;
 
@@ -27,14 +32,34 @@ export interface TestApp {
 }
 
 /** Makes the application compute every reply anew. */
-export function forgetReplies(): void {
+export async function forgetReplies(): Promise<void> {
   const replies = replyBackend();
   if (replies instanceof MemoryReplies) replies.clear();
+  if (!(replies instanceof RedisReplies)) return;
+  const keys = await askRedis((client) => client.keys('autoshop:reply*'));
+  if (keys.length > 0) await askRedis((client) => client.del(...keys));
+}
+
+/** As a worker does, where the run has a Redis: limits, replies and revocations go there. Returns the function that ends it. */
+async function joinRedis(): Promise<() => Promise<void>> {
+  if (config.REDIS_URL === undefined) return async () => undefined;
+  const disconnect = connectRevocationRelay();
+  const before = replyBackend();
+  const replies = new RedisReplies({ onError: failed });
+  if (before !== null) setReplyBackend(replies);
+  if (!(await redisReadyWithin(REDIS_MS))) throw new Error('The Redis of this run does not answer');
+  return async () => {
+    disconnect();
+    replies.close();
+    setReplyBackend(before);
+    await closeRedis();
+  };
 }
 
 /** Starts the app; closed with the test file, or before by `close`. Once for a file: call it in `beforeAll`. */
 export async function startApp(): Promise<TestApp> {
   await openDatabase(POOL);
+  const leaveRedis = await joinRedis();
   afterAdminStatements(forgetReplies);
   const server = createServer(createApp());
   server.listen(0, '127.0.0.1');
@@ -46,6 +71,7 @@ export async function startApp(): Promise<TestApp> {
     server.close();
     server.closeAllConnections();
     await closed;
+    await leaveRedis();
     await closeDatabase();
   };
   const close = (): Promise<void> => {

@@ -9,7 +9,7 @@ import { type Counted, countStatements } from './statements';
 const LOOK_UP = /FROM (sessions s|tenants)\b/;
 
 export async function countWarmStatements<T>(work: () => Promise<T>): Promise<Counted<T>> {
-  forgetReplies();
+  await forgetReplies();
   const { result, statements } = await countStatements(work);
   return { result, statements: statements.filter((text) => !LOOK_UP.test(text)) };
 }

@@ -1,4 +1,4 @@
-import { chooseRows, conclude, countsIn, faultOf, type Outcome, ROWS, strayFrom, table } from '../../../scripts/matrix-rows';
+import { chooseRows, commandsIn, conclude, countsIn, faultOf, type Outcome, ROWS, strayFrom, table } from '../../../scripts/matrix-rows';
 
 const outcome = (name: string, fault: string | null = null, isMissing = false): Outcome => ({
   row: ROWS.find((row) => row.name === name)!,
@@ -58,6 +58,19 @@ describe('strayFrom', () => {
     ['sqlite', 'none', null],
   ])('%s on %j › %p', (name, server, fault) => {
     expect(strayFrom(outcome(name).row, server)).toBe(fault);
+  });
+
+  test.each([
+    [['mget', 'evalsha', 'info'], null],
+    [['evalsha', 'info'], 'sent Redis no mget'],
+    [[], 'sent Redis no evalsha and no mget'],
+  ])('redis, which carried out %j › %p', (commands, fault) => {
+    expect(strayFrom(outcome('redis').row, 'PostgreSQL 18.1', commands)).toBe(fault);
+  });
+
+  test('the commands of a Redis › those that it has carried out', () => {
+    const info = '# Commandstats\r\ncmdstat_mget:calls=7,usec=9\r\ncmdstat_script|load:calls=1,usec=2\r\ncmdstat_get:calls=0,usec=0\r\n';
+    expect(commandsIn(info)).toEqual(['mget']);
   });
 });
 
