@@ -12,7 +12,7 @@ export interface Row {
 export const ROWS: readonly Row[] = [
   { name: 'postgres18', on: 'embedded PostgreSQL, without Redis', project: 'api', needs: [] },
   { name: 'postgres15', on: 'the system’s oldest PostgreSQL', project: 'api', needs: ['postgresql'] },
-  { name: 'pgbouncer', on: 'embedded PostgreSQL through PgBouncer', project: 'api', needs: ['pgbouncer'] },
+  { name: 'pgbouncer', on: 'embedded PostgreSQL through PgBouncer, with Redis', project: 'api', needs: ['pgbouncer', 'redis'] },
   { name: 'redis', on: 'embedded PostgreSQL, with Redis', project: 'api', needs: ['redis'] },
   { name: 'sqlite', on: 'SQLite in memory, the tests marked @core', project: 'sqlite', needs: [] },
 ];
@@ -69,9 +69,9 @@ export function faultOf(code: number | null, counts: Counts | null): string | nu
  * machine has another version. null when it ran where it should.
  * @param commands that the Redis of the row has carried out
  */
-export function strayFrom({ name }: Row, server: string, commands: readonly string[] = []): string | null {
+export function strayFrom({ name, needs }: Row, server: string, commands: readonly string[] = []): string | null {
   if (name === 'pgbouncer' && !server.includes('through PgBouncer')) return 'did not go through PgBouncer';
-  const unsent = name === 'redis' ? REDIS_COMMANDS.filter((command) => !commands.includes(command)) : [];
+  const unsent = needs.includes('redis') ? REDIS_COMMANDS.filter((command) => !commands.includes(command)) : [];
   if (unsent.length > 0) return `sent Redis no ${unsent.join(' and no ')}`;
   const [, wanted] = /^postgres(\d+)$/.exec(name) ?? [];
   const [, found] = /PostgreSQL (\d+)/.exec(server) ?? [];

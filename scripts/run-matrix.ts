@@ -24,7 +24,7 @@ const isThere = (need: Row['needs'][number]): boolean => (need === 'postgresql' 
 async function environmentOf({ name }: Row): Promise<NodeJS.ProcessEnv> {
   const { TEST_POSTGRES_BIN: _bin, TEST_THROUGH: _through, TEST_SERVICE_REDIS_URL: _redis, ...base } = process.env;
   if (name === 'postgres15') return { ...base, TEST_POSTGRES_BIN: postgresBin() };
-  if (name === 'pgbouncer') return { ...base, TEST_THROUGH: 'pgbouncer' };
+  if (name === 'pgbouncer') return { ...base, TEST_THROUGH: 'pgbouncer', TEST_SERVICE_REDIS_URL: (await startRedis()).url };
   if (name === 'redis') return { ...base, TEST_SERVICE_REDIS_URL: (await startRedis()).url };
   return base;
 }
@@ -76,7 +76,7 @@ async function main(): Promise<number> {
   for (const row of rows) if (!interrupted) outcomes.push(await run(row, more));
   const sum = (key: 'passed' | 'failed' | 'skipped'): number => outcomes.reduce((total, { counts }) => total + (counts?.[key] ?? 0), 0);
   console.log(`\n${table(outcomes)}\n`);
-  console.log(`${sum('passed')} passed, ${sum('failed')} failed, ${sum('skipped')} skipped`);
+  console.log(`All rows: ${sum('passed')} passed, ${sum('failed')} failed, ${sum('skipped')} skipped`);
   const { verdict, ok } = conclude(outcomes, { strict: process.env['REQUIRE_SERVICES'] === '1' });
   console.log(interrupted ? 'matrix FAILED: interrupted' : verdict);
   return ok && !interrupted ? 0 : 1;
