@@ -5,6 +5,8 @@ import type * as ContextModule from '../../lib/context';
 import type * as DatabaseModule from '../../lib/db';
 import type * as MigratorModule from '../../lib/migrator';
 import type * as RouteModule from '../../lib/read-route';
+import type * as RedisModule from '../../lib/redis';
+import { PIN_MS } from '../../lib/replica-choice';
 import type * as ReplicasModule from '../../lib/replicas';
 import type * as RoutesModule from '../../routes';
 import type * as DatabaseStateModule from '../../server/ops/database-state';
@@ -60,6 +62,9 @@ describeWith('pg_basebackup', 'read replicas', () => {
     owner = await createStaff({ tenant, role: 'Owner' });
     session = await server.login(app, owner);
     await usable();
+    // Where the run has a Redis, everybody reads from the primary at first: who wrote elsewhere before is not known.
+    const redis = jest.requireActual<typeof RedisModule>('../../lib/redis');
+    while (process.env['REDIS_URL'] && redis.redisReadyForMs() < PIN_MS) await delay(50);
   });
 
   /** Until the replica answers, and shows all that was committed before this call. */
@@ -141,7 +146,7 @@ describeWith('pg_basebackup', 'read replicas', () => {
       expect([endpoint.id, there?.length]).not.toEqual([endpoint.id, 0]);
       expect(there?.filter(({ text }) => !/^\s*(select|with|declare|fetch)/i.test(text))).toEqual([]);
       // Who asks is always asked of the primary; a connection that is opened for it prepares its scope.
-      expect(here?.filter(({ text }) => !/^INSERT INTO audit_logs|FROM sessions s\s|^SELECT set_config/.test(text))).toEqual([]);
+      expect(here?.filter(({ text }) => !/^INSERT INTO audit_logs|FROM (sessions s|tenants)\s|^SELECT set_config/.test(text))).toEqual([]);
     }
   });
 
