@@ -141,7 +141,7 @@ function connect(url: string): Redis {
     server = null;
     down = true;
   });
-  connection.on('ready', async () => {
+  const begin = async (): Promise<void> => {
     const own = connections;
     const name = await nameOf(connection);
     if (own !== connections) return;
@@ -151,7 +151,8 @@ function connect(url: string): Redis {
     else if (down) recovered();
     down = false;
     events.emit(USABLE);
-  });
+  };
+  connection.on('ready', () => void begin());
   return connection;
 }
 

@@ -21,13 +21,14 @@ async function listen(
   const server: Server = createServer((socket) => {
     closeLater(() => socket.destroy());
     socket.on('error', () => socket.destroy());
-    socket.on('data', async (text) => {
-      for (const line of String(text).split('\n').filter(Boolean)) {
+    const answer = async (text: string): Promise<void> => {
+      for (const line of text.split('\n').filter(Boolean)) {
         const request = JSON.parse(line) as Record<string, unknown>;
         asked.push(request);
-        for (const answer of await answerTo(request)) socket.write(`${JSON.stringify(answer)}\n`);
+        for (const event of await answerTo(request)) socket.write(`${JSON.stringify(event)}\n`);
       }
-    });
+    };
+    socket.setEncoding('utf8').on('data', (text: string) => void answer(text));
   }).listen(path);
   closeLater(() => server.close());
   await once(server, 'listening');
