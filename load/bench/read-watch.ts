@@ -1,5 +1,5 @@
 /**
- * `npm run bench:read-watch [-- --rounds 41 --requests 700]`: what watching for repeated reads costs. Starts the service twice on one
+ * `npm run bench:read-watch [-- --rounds 31 --requests 300]`: what watching for repeated reads costs. Starts the service twice on one
  * database, N_PLUS_ONE=warn and =off, and measures in alternating rounds the CPU of all processes of each per request, on the read
  * that sends the most statements. The database as for `bench:floor`.
  *
@@ -21,7 +21,7 @@ const TIME_LIMIT_MS = 230_000;
 const PATH = '/api/admin/customers';
 
 const { values } = parseArgs({
-  options: { rounds: { type: 'string', default: '41' }, requests: { type: 'string', default: '700' } },
+  options: { rounds: { type: 'string', default: '31' }, requests: { type: 'string', default: '300' } },
 });
 
 void runBench(TIME_LIMIT_MS, async (undoLater) => {
