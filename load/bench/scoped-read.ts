@@ -8,11 +8,15 @@ import pg from 'pg';
 import { config } from '../../config';
 import { prepareScope, type Scope, ScopedQuery } from '../../lib/db-client';
 import { customerListSql, customerSearchSql } from '../../models/customer-lists.queries';
+import people from '../../models/seeds/people.json';
 import { FIRST_TENANT } from '../../scripts/seed/plans';
 
 const CONNECTIONS = 4;
 const ROUND_MS = 250;
 const SCOPE: Scope = { tenantId: FIRST_TENANT, timeoutMs: 30_000, role: null };
+
+/** A family that the load seed has many of. */
+const SOUGHT = people.family[0] ?? '';
 
 /** What is read: its price without a scope is what the scope's is held against. */
 const STATEMENTS = [
@@ -27,7 +31,7 @@ const STATEMENTS = [
     ...customerListSql({ sort: 'created_desc', filter: 'all', searching: false }),
     values: [FIRST_TENANT, 25, 0],
   },
-  { label: 'search', ...customerSearchSql('relevance', 'all'), values: [FIRST_TENANT, 'smith', new Date(), '', 'SMITH', 25] },
+  { label: 'search', ...customerSearchSql('relevance', 'all'), values: [FIRST_TENANT, SOUGHT, new Date(), '', SOUGHT.toUpperCase(), 25] },
 ] as const;
 type Statement = (typeof STATEMENTS)[number];
 
