@@ -11,6 +11,7 @@ import { admin, createDatabase } from '../support/database';
 import { createCustomer, createStaff, createTenant, createVehicle } from '../support/factories';
 import { startTestPooler, type TestPooler } from '../support/pgbouncer';
 import { describeWith } from '../support/services';
+import { openSession } from '../support/sessions';
 import { currentCluster, withDatabase } from '../support/test-cluster';
 import { call, eventually, Load, type Running, stats, sumOf, tally } from './support';
 
@@ -66,14 +67,7 @@ describeWith('pgbouncer', '500 concurrent requests through PgBouncer', () => {
       await createVehicle({ customer });
       customers.push(customer.id);
     }
-    const { username, password } = await createStaff({ tenant });
-    const login = await fetch(`${service.url}/api/admin/login`, {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/json', 'X-Tenant-Id': tenant.id },
-      body: JSON.stringify({ username, password }),
-    });
-    const { data } = (await login.json()) as { data: { token: string } };
-    headers = { Authorization: `Bearer ${data.token}`, 'X-Tenant-Id': tenant.id, 'Content-Type': 'application/json' };
+    headers = { ...(await openSession(await createStaff({ tenant }))), 'Content-Type': 'application/json' };
   });
   afterAll(() => service.stop());
 

@@ -13,6 +13,7 @@ import { startService } from '../support/cluster';
 import { admin } from '../support/database';
 import { type DurablePostgres, startDurablePostgres } from '../support/durable-postgres';
 import { createStaff, createTenant } from '../support/factories';
+import { openSession } from '../support/sessions';
 import { withClient } from '../support/test-cluster';
 
 const WORKERS = 2;
@@ -45,14 +46,7 @@ beforeAll(async () => {
     },
   });
   const tenant = await createTenant();
-  const { username, password } = await createStaff({ tenant });
-  const login = await fetch(`${service.url}/api/admin/login`, {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/json', 'X-Tenant-Id': tenant.id },
-    body: JSON.stringify({ username, password }),
-  });
-  const { data } = (await login.json()) as { data: { token: string } };
-  headers = { Authorization: `Bearer ${data.token}`, 'X-Tenant-Id': tenant.id, 'Content-Type': 'application/json' };
+  headers = { ...(await openSession(await createStaff({ tenant }))), 'Content-Type': 'application/json' };
 });
 afterAll(() => service.stop());
 
