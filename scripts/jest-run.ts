@@ -13,6 +13,8 @@ interface Report {
   failed: number;
   skipped: number;
   missing: Record<string, number>;
+  /** One text for each failed test: its file, its name, the message. */
+  failures: string[];
 }
 
 export interface JestRun {
@@ -86,9 +88,11 @@ async function runJest(
   current = undefined;
   const report: Report = existsSync(reportFile)
     ? (JSON.parse(readFileSync(reportFile, 'utf8')) as Report)
-    : { passed: 0, failed: code === 0 ? 0 : 1, skipped: 0, missing: {} };
+    : { passed: 0, failed: code === 0 ? 0 : 1, skipped: 0, missing: {}, failures: [] };
   // Jest also fails for what is no test: a broken configuration, a global setup.
   if (code !== 0 && report.failed === 0) report.failed = 1;
+  if (report.failed > 0 && report.failures.length === 0)
+    report.failures = [`${name}: ended with ${code ?? 'a signal'} and without a failed test`];
   return report;
 }
 
@@ -104,6 +108,7 @@ function summarise(reports: Report[], seconds: number): number {
   for (const [service, count] of missing) console.log(`Skipped for want of ${service}: ${count} tests (install it, or see README)`);
   const refused = process.env['REQUIRE_SERVICES'] === '1' && total.skipped > 0;
   if (refused) console.log('REQUIRE_SERVICES=1: nothing may be skipped');
+  for (const { failures } of reports) for (const failure of failures) console.log(`Failed test: ${failure.replaceAll('\n', '\n  | ')}`);
   if (total.passed === 0) console.log('No test ran');
   console.log(`Took ${Math.round(seconds)} s`);
   console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);

@@ -1,10 +1,32 @@
 /**
- * Jest reporter beside the default one: names the services whose tests were skipped, and leaves the counts of this run in the
- * file `TEST_REPORT`, where the runner adds up its runs. Plain JavaScript, because Jest does not transform reporters.
+ * Jest reporter beside the default one: names the services whose tests were skipped, and leaves the counts of this run and what
+ * failed in the file `TEST_REPORT`, where the runner adds up its runs. Plain JavaScript, because Jest does not transform reporters.
  */
 const { writeFileSync } = require('node:fs');
+const { relative } = require('node:path');
+const { stripVTControlCharacters } = require('node:util');
 
 const NEEDS = /\[needs ([\w-]+)\]/;
+/** Of one failure: what was expected, what came, and where. */
+const MOST_LINES = 12;
+
+const short = (message) =>
+  stripVTControlCharacters(message)
+    .split('\n')
+    .filter((line) => line.trim() !== '' && !line.includes('node_modules'))
+    .slice(0, MOST_LINES)
+    .join('\n');
+
+/** Each failed test, and each file that did not load, as one text: the file, the name, the message. */
+function failuresOf({ testResults }) {
+  return testResults.flatMap((file) => {
+    const path = relative(process.cwd(), file.testFilePath);
+    if (file.testExecError) return [`${path}\n${short(file.failureMessage ?? String(file.testExecError.message))}`];
+    return file.testResults
+      .filter(({ status }) => status === 'failed')
+      .map(({ fullName, failureMessages }) => `${path} › ${fullName}\n${short(failureMessages.join('\n'))}`);
+  });
+}
 
 module.exports = class Report {
   onRunComplete(_contexts, results) {
@@ -21,6 +43,7 @@ module.exports = class Report {
       failed: results.numFailedTests + results.numRuntimeErrorTestSuites,
       skipped: results.numPendingTests + results.numTodoTests,
       missing,
+      failures: failuresOf(results),
     };
     if (process.env.TEST_REPORT) writeFileSync(process.env.TEST_REPORT, JSON.stringify(report));
     else {
