@@ -2,6 +2,9 @@
  * Which worker gets the next connection: the one that holds the fewest. Only a worker that serves, is not stalled and has taken
  * what it was given before is asked; one that is out for a profile, or full, only when there is no better one at all.
  *
+ * The connections of a worker that is slower than the others (sluggish.ts) count for more, so it gets the few that it can serve as
+ * soon as anybody; and one in a while, whatever the others hold, to learn whether it still is.
+ *
  * A worker that comes back empty takes one connection after another, and the others are always free meanwhile: they would get most of
  * what belongs to it, for as long as clients keep their connections. So a connection waits a moment for a worker that holds far fewer.
  */
@@ -10,6 +13,8 @@
 export const STALLED_MS = 1_000;
 /** A turn or two of a busy event loop; a worker that takes longer is not waited for. */
 export const PATIENCE_MS = 100;
+/** A slow worker is tried so often. */
+export const TRY_EACH_MS = 1_000;
 /** Far fewer: by a tenth, and by two at least. */
 const fewerEnough = (waitedFor: number, free: number): boolean => waitedFor <= free - Math.max(2, free * 0.1);
 
@@ -24,6 +29,10 @@ export interface Candidate {
   readonly stalledSince: number | null;
   /** Its measurements would be spoilt by new work: a profile is being taken. */
   readonly resting: boolean;
+  /** How many each of its connections counts for: 1, or more when it is slower than the others. */
+  readonly weight: number;
+  /** When it was last given one. */
+  readonly givenAt: number;
 }
 
 export interface Choice {
@@ -33,6 +42,10 @@ export interface Choice {
   /** Connections that one worker holds at most. */
   max: number;
 }
+
+/** What it would hold if it got this one, in connections of an ordinary worker, less the one. */
+const weighed = ({ live, weight, givenAt }: Candidate, now: number): number =>
+  weight === 1 || now - givenAt >= TRY_EACH_MS ? live : (live + 1) * weight - 1;
 
 /** The index of the worker to ask, or -1: let the connection wait. */
 export function chooseWorker(candidates: readonly Candidate[], { now, turn, max }: Choice): number {
@@ -44,7 +57,8 @@ export function chooseWorker(candidates: readonly Candidate[], { now, turn, max 
   let fewestSoon = Number.POSITIVE_INFINITY;
   for (let step = 0; step < candidates.length; step += 1) {
     const index = (turn + step) % candidates.length;
-    const { serving, live, untakenSince, stalledSince, resting } = candidates[index] as Candidate;
+    const candidate = candidates[index] as Candidate;
+    const { serving, live, untakenSince, stalledSince, resting } = candidate;
     if (!serving || (stalledSince !== null && now - stalledSince >= STALLED_MS)) continue;
     if (resting || live >= max) {
       if (untakenSince !== null || live >= fewestSpare) continue;
@@ -54,11 +68,12 @@ export function chooseWorker(candidates: readonly Candidate[], { now, turn, max 
     }
     // Busy this moment, but the right one to wait for when there is no other.
     betterExists = true;
+    const load = weighed(candidate, now);
     if (untakenSince !== null) {
-      if (now - untakenSince < PATIENCE_MS) fewestSoon = Math.min(fewestSoon, live);
-    } else if (live < fewest) {
+      if (now - untakenSince < PATIENCE_MS) fewestSoon = Math.min(fewestSoon, load);
+    } else if (load < fewest) {
       best = index;
-      fewest = live;
+      fewest = load;
     }
   }
   if (!betterExists) return spare;

@@ -9,6 +9,8 @@ import type { ChildProcess } from 'node:child_process';
 import { log } from '../../lib/log';
 import { type Candidate, chooseWorker } from './dispatch';
 import { type FromTaker, isFromTaker, monotonicMs, TAKE_BACK_MS, type ToTaker } from './handover';
+import type { Report } from './messages';
+import { weightsOf } from './sluggish';
 import type { WorkerHandle } from './worker-handle';
 
 /** A connection of which nothing has been read. */
@@ -30,6 +32,7 @@ export type TakingChild = Pick<ChildProcess, 'pid' | 'connected' | 'on' | 'once'
 type Taker = Pick<WorkerHandle, 'pid' | 'state' | 'drain' | 'killReason'> & {
   readonly stalledSince?: number | null;
   readonly resting?: boolean;
+  readonly report?: Pick<Report, 'typical_ms'> | null;
 };
 
 interface Waiting {
@@ -75,6 +78,8 @@ class Lane implements Candidate {
   /** A connection that was taken back; the worker has not answered for it. */
   owed: number | null = null;
   broken = false;
+  weight = 1;
+  givenAt = Number.NEGATIVE_INFINITY;
   readonly addresses = new Map<number, string>();
 
   constructor(child: TakingChild) {
@@ -174,6 +179,7 @@ export class Dispatcher {
       this.#drop(waiting);
       return false;
     });
+    this.#weigh();
     this.#pump();
   }
 
@@ -181,6 +187,22 @@ export class Dispatcher {
   end(): void {
     for (const waiting of this.#queue.splice(0)) this.#drop(waiting);
     for (const { child } of this.#lanes) if (child.connected) child.send({ last: true }, undefined as never, { keepOpen: false }, ignore);
+  }
+
+  /** Reports come once a second. */
+  #weigh(): void {
+    const serving = this.#lanes.filter((lane) => lane.serving);
+    const typical = serving.map(({ worker }) => worker?.report?.typical_ms ?? null);
+    const weights = weightsOf(typical);
+    for (const [index, lane] of serving.entries()) {
+      const weight = weights[index] as number;
+      if (weight > 1 !== lane.weight > 1)
+        log.warn(weight > 1 ? 'a worker is slower than the others and gets fewer connections' : 'a worker is as fast as the others again', {
+          worker_pid: lane.child.pid,
+          typical_ms: typical,
+        });
+      lane.weight = weight;
+    }
   }
 
   #pump(): void {
@@ -199,6 +221,7 @@ export class Dispatcher {
     const number = this.#number;
     waiting.tries += 1;
     lane.given = { number, waiting, at: now };
+    lane.givenAt = now;
     lane.live += 1;
     lane.child.send({ give: number, at: Math.floor(monotonicMs()) }, waiting.connection.handle as never, { keepOpen: true }, (error) => {
       if (!error) return;

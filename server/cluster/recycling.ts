@@ -25,6 +25,8 @@ export interface Due {
   reason: DrainReason;
   /** It should be gone already; without it the worker has still something to do. */
   overdue: boolean;
+  /** Time until its last request, as far as can be told; 0 for the other reasons. */
+  leftMs: number;
 }
 
 export const RECYCLE_GAP_MS = 30_000;
@@ -89,14 +91,17 @@ export class Recycling {
     }
   }
 
-  /** The one that has waited longest for its replacement, or null; nobody within the pause after another. */
+  /**
+   * The one that has waited longest for its replacement, else the one that needs it first, or null; nobody within the pause after
+   * another.
+   */
   next(workers: readonly WorkerHandle[], now: number): Due | null {
     const due = workers.flatMap((worker) => this.#due(worker, now) ?? []);
     const since = ({ worker }: Due): number => this.#overdueSince.get(worker) ?? now;
     for (const one of due) if (one.overdue) this.#overdueSince.set(one.worker, since(one));
     if (now - this.#lastAt < this.#options.recycleGapMs) return null;
     const waiting = due.filter(({ overdue }) => overdue).sort((a, b) => since(a) - since(b));
-    return waiting[0] ?? due[0] ?? null;
+    return waiting[0] ?? due.sort((a, b) => a.leftMs - b.leftMs)[0] ?? null;
   }
 
   begun(now: number): void {
@@ -105,17 +110,21 @@ export class Recycling {
 
   #due(worker: WorkerHandle, now: number): Due | null {
     if (worker.state !== 'ready') return null;
-    if (worker.atLimit) return { worker, reason: 'max_requests', overdue: true };
-    if (worker.rss.over >= RSS_READINGS) return { worker, reason: 'max_rss', overdue: true };
-    if (worker.maxAgeMs > 0 && worker.readyAt !== null && now - worker.readyAt >= worker.maxAgeMs)
-      return { worker, reason: 'max_age', overdue: true };
-    return this.#nearsLimit(worker, now) ? { worker, reason: 'max_requests', overdue: false } : null;
+    const overdue = (reason: DrainReason): Due => ({ worker, reason, overdue: true, leftMs: 0 });
+    if (worker.atLimit) return overdue('max_requests');
+    if (worker.rss.over >= RSS_READINGS) return overdue('max_rss');
+    if (worker.maxAgeMs > 0 && worker.readyAt !== null && now - worker.readyAt >= worker.maxAgeMs) return overdue('max_age');
+    const leftMs = this.#leftMs(worker, now);
+    return leftMs <= Math.max(LEAST_LEAD_MS, this.#bootMs * BOOT_MARGIN)
+      ? { worker, reason: 'max_requests', overdue: false, leftMs }
+      : null;
   }
 
-  #nearsLimit(worker: WorkerHandle, now: number): boolean {
+  /** Until the last request of a worker, at the rate of its last reports. */
+  #leftMs(worker: WorkerHandle, now: number): number {
     const pace = this.#paces.get(worker);
-    if (worker.requestLimit === 0 || !pace) return false;
-    const ahead = now - pace.at + Math.max(LEAST_LEAD_MS, this.#bootMs * BOOT_MARGIN);
-    return pace.count + Math.max(...pace.rates) * ahead >= worker.requestLimit;
+    if (worker.requestLimit === 0 || !pace) return Number.POSITIVE_INFINITY;
+    const left = worker.requestLimit - pace.count;
+    return left / Math.max(...pace.rates) - (now - pace.at);
   }
 }

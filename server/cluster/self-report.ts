@@ -60,7 +60,7 @@ export class SelfReport {
     const elu = performance.eventLoopUtilization(utilization, this.#utilization).utilization;
     this.#utilization = utilization;
     const heap = getHeapStatistics();
-    const { answered, errors_5xx, max_ms, recent } = drainRecorder();
+    const { answered, errors_5xx, max_ms, typical_ms, recent } = drainRecorder();
     const hanging = lifecycle.longest(HANGING_SHOWN);
     const connections = lifecycle.connections;
     const cpu = process.cpuUsage();
@@ -77,6 +77,7 @@ export class SelfReport {
       live_connections: connections.live,
       idle_connections: connections.idle,
       max_ms,
+      typical_ms,
       elu: Math.round(elu * 1000) / 1000,
       // The monitor reports the timer's own period as well: subtract it, so that an idle loop has a lag near 0.
       lag_p50: Math.max(0, ms(this.#loop.percentile(50) - 10 * NS_PER_MS)),

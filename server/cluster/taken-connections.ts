@@ -14,15 +14,13 @@ interface TcpHandle {
   close(): void;
 }
 
-/** Ended connections ride on the next answer to the primary; without one they wait no longer than this. */
-const CLOSED_DELAY_MS = 5;
 /** The primary says when no connection will come any more; this is only for one that does not. */
 const LAST_WAIT_MS = 15_000;
 
 export class TakenConnections {
   readonly #server: Server;
   #closed: number[] = [];
-  #timer: NodeJS.Timeout | undefined;
+  #telling: NodeJS.Immediate | undefined;
   #refusing = false;
   #isLast = false;
   #onLast: (() => void) | undefined;
@@ -79,12 +77,14 @@ export class TakenConnections {
 
   #onClosed(number: number): void {
     this.#closed.push(number);
-    this.#timer ??= setTimeout(() => this.#send({}), CLOSED_DELAY_MS).unref();
+    // All that end in one turn of the event loop are told together, and with the next answer if one is sent before. No later: as
+    // long as the primary takes them for open, the others look as laden as a worker that really is.
+    this.#telling ??= setImmediate(() => this.#send({})).unref();
   }
 
   #send(answer: Omit<FromTaker, 'closed'>): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    clearImmediate(this.#telling);
+    this.#telling = undefined;
     const closed = this.#closed;
     this.#closed = [];
     // A closed channel means that the primary is gone, and then this process goes too (link.ts).

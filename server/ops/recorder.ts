@@ -76,7 +76,14 @@ const KEPT = 20;
 
 const nothing = (): RecentEntries => ({ slow_requests: [], slow_queries: [], slow_plans: [], errors: [], repeated_reads: [] });
 
+/** Answers whose middle is the typical one, and the fewest that say anything. */
+const TYPICAL_OF = 32;
+const TYPICAL_LEAST = 16;
+
 let fresh = nothing();
+/** Milliseconds of the last answers, the oldest overwritten. */
+const latest: number[] = [];
+let next = 0;
 let answered = 0;
 let errors5xx = 0;
 let maxMs = 0;
@@ -95,7 +102,12 @@ export function recordRequest({ route, method, status, ms, dbMs, queries, reques
   const name = `${method} ${route}`;
   if (ms > config.LOG_SLOW_REQUEST_MS)
     keep(fresh.slow_requests, { request_id: requestId, route: name, ms: round(ms), db_ms: round(dbMs), queries, at: at.toISOString() });
-  if (status < 500) return;
+  if (status < 500) {
+    // A quick refusal says nothing of how fast the work is done.
+    latest[next] = ms;
+    next = (next + 1) % TYPICAL_OF;
+    return;
+  }
   errors5xx += 1;
   const word = code ?? `http_${status}`;
   keep(fresh.errors, { request_id: requestId, route: name, code: word, fingerprint: `${name} ${word}`, at: at.toISOString() });
@@ -165,12 +177,19 @@ export interface RecorderTotals {
   errors_5xx: number;
   /** Longest request since the previous call, milliseconds. */
   max_ms: number;
+  /** Middle of the last answers that were no failure, milliseconds; null while there are too few. */
+  typical_ms: number | null;
   recent: RecentEntries;
+}
+
+function typicalMs(): number | null {
+  if (latest.length < TYPICAL_LEAST) return null;
+  return round([...latest].sort((a, b) => a - b)[latest.length >> 1] as number);
 }
 
 /** Totals so far and the entries since the previous call, which are handed over: a second call does not repeat them. */
 export function drainRecorder(): RecorderTotals {
-  const totals = { answered, errors_5xx: errors5xx, max_ms: round(maxMs), recent: fresh };
+  const totals = { answered, errors_5xx: errors5xx, max_ms: round(maxMs), typical_ms: typicalMs(), recent: fresh };
   fresh = nothing();
   maxMs = 0;
   return totals;

@@ -152,6 +152,8 @@ describeWith('pgbouncer', '500 concurrent requests through PgBouncer', () => {
     });
     // More is asked of the pooler than it has, however fast the machine: else the limit would not be tried.
     await eventually('a full pooler', async () => samples.some(({ servers, waiting }) => servers >= SERVER_CONNECTIONS && waiting > 0));
+    // One that the pooler has only begun to open is not yet at the server.
+    await eventually('as many at the server', async () => (await atServer()) >= SERVER_CONNECTIONS);
     const atPeak = await atServer();
     await release();
     await load.until(REQUESTS);

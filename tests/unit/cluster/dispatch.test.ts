@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { type Candidate, chooseWorker, PATIENCE_MS, STALLED_MS } from '../../../server/cluster/dispatch';
+import { type Candidate, chooseWorker, PATIENCE_MS, STALLED_MS, TRY_EACH_MS } from '../../../server/cluster/dispatch';
 
 const NOW = 100_000;
 const MAX = 50;
@@ -9,6 +9,8 @@ const worker = (change: Partial<Candidate> = {}): Candidate => ({
   untakenSince: null,
   stalledSince: null,
   resting: false,
+  weight: 1,
+  givenAt: NOW,
   ...change,
 });
 const choose = (candidates: Candidate[], turn = 0): number => chooseWorker(candidates, { now: NOW, turn, max: MAX });
@@ -19,6 +21,8 @@ const anyWorker = fc.record({
   untakenSince: fc.option(fc.integer({ min: NOW - 2 * PATIENCE_MS, max: NOW }), { nil: null }),
   stalledSince: fc.option(fc.integer({ min: NOW - 2 * STALLED_MS, max: NOW }), { nil: null }),
   resting: fc.boolean(),
+  weight: fc.constant(1),
+  givenAt: fc.constant(NOW),
 });
 const anyWorkers = fc.array(anyWorker, { maxLength: 9 });
 const isStalled = ({ stalledSince }: Candidate): boolean => stalledSince !== null && NOW - stalledSince >= STALLED_MS;
@@ -36,6 +40,20 @@ test.each([
   ['full', { live: MAX }],
 ])('the emptiest worker is %s › another one', (_what, change) => {
   expect(choose([worker(change), worker({ live: 30 })])).toBe(1);
+});
+
+test.each([
+  ['holds none', { live: 0 }, { live: 2 }, 1],
+  ['holds one', { live: 1 }, { live: 8 }, 1],
+  ['holds none, and the other more than it counts for', { live: 0 }, { live: 5 }, 0],
+  ['was not tried for a second', { live: 0, givenAt: NOW - TRY_EACH_MS }, { live: 1 }, 0],
+  ['was not tried for a second, and the other is empty', { live: 1, givenAt: NOW - TRY_EACH_MS }, { live: 0 }, 1],
+])('a worker five times as slow %s › %j beside %j: the next goes to %i', (_what, slow, other, expected) => {
+  expect(choose([worker({ weight: 5, ...slow }), worker(other)])).toBe(expected);
+});
+
+test('a slow worker that owes an answer › nobody waits for it, few as it holds', () => {
+  expect(choose([worker({ live: 2, weight: 10, untakenSince: NOW }), worker({ live: 20 })])).toBe(1);
 });
 
 test('a pause of less than a second › no stall yet', () => {

@@ -9,12 +9,19 @@ class FakeChild extends EventEmitter {
   readonly pid: number;
   connected = true;
   readonly sent: { message: ToTaker; handle: unknown }[] = [];
-  readonly worker: { pid: number; state: 'ready' | 'draining'; drain: null; killReason: null; stalledSince: number | null };
+  readonly worker: {
+    pid: number;
+    state: 'ready' | 'draining';
+    drain: null;
+    killReason: null;
+    stalledSince: number | null;
+    report: { typical_ms: number | null };
+  };
 
   constructor(pid: number) {
     super();
     this.pid = pid;
-    this.worker = { pid, state: 'ready', drain: null, killReason: null, stalledSince: null };
+    this.worker = { pid, state: 'ready', drain: null, killReason: null, stalledSince: null, report: { typical_ms: null } };
   }
 
   send(message: ToTaker, handle: unknown, _options: unknown, done: (error: Error | null) => void): boolean {
@@ -240,4 +247,33 @@ test('the end › told to the workers behind what they were given, and what wait
   dispatcher.end();
   expect(waiting.refused).toBe(true);
   expect(children[0].sent.at(-1)?.message).toEqual({ last: true });
+});
+
+test('a worker is ten times as slow as the other › it gets one connection a second, and its share when it is as fast again', () => {
+  const { dispatcher, children, update, connect } = setUp(2);
+  const [slow, fast] = children;
+  update();
+  // Each connection is taken, and is over when the next one comes.
+  const serve = (count: number) => {
+    const before = slow.given.length;
+    for (let each = 0; each < count; each += 1) {
+      const given = [slow.given.length, fast.given.length];
+      connect();
+      for (const [index, child] of [slow, fast].entries())
+        if (child.given.length > (given[index] as number)) {
+          const number = child.take();
+          child.emit('message', { closed: [number] });
+        }
+      now += 10;
+    }
+    return slow.given.length - before;
+  };
+  expect(serve(200)).toBe(100);
+  slow.worker.report.typical_ms = 50;
+  fast.worker.report.typical_ms = 5;
+  dispatcher.tick();
+  expect(serve(200)).toBe(2);
+  slow.worker.report.typical_ms = 5;
+  dispatcher.tick();
+  expect(serve(200)).toBe(100);
 });

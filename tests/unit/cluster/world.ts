@@ -15,6 +15,7 @@ export const REPORT: Report = {
   live_connections: 0,
   idle_connections: 0,
   max_ms: 0,
+  typical_ms: null,
   elu: 0,
   lag_p50: 0,
   lag_p99: 0,
