@@ -137,6 +137,11 @@ export class Dispatcher {
     return this.#lanes.filter(({ serving }) => serving).map(({ live }) => live);
   }
 
+  /** Process ids of workers that get fewer connections, because they are slower than the others. */
+  get slow(): number[] {
+    return this.#lanes.filter(({ serving, weight }) => serving && weight > 1).flatMap(({ child }) => child.pid ?? []);
+  }
+
   /** A child that will take connections once it is ready. Call right after the fork. */
   follow(child: TakingChild): void {
     const lane = new Lane(child);

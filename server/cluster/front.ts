@@ -27,6 +27,8 @@ export interface DispatchFacts {
   refused: number | null;
   /** Connections of each worker that serves. */
   shares: number[] | null;
+  /** Process ids of workers that are slower than the others. */
+  slow: number[] | null;
 }
 
 export interface Front {
@@ -69,7 +71,7 @@ class OwnFront implements Front {
   }
 
   get facts(): DispatchFacts {
-    return { policy: 'least', ...this.#dispatcher.numbers, shares: this.#dispatcher.shares };
+    return { policy: 'least', ...this.#dispatcher.numbers, shares: this.#dispatcher.shares, slow: this.#dispatcher.slow };
   }
 
   follow(child: ChildProcess): void {
@@ -108,7 +110,7 @@ class RoundRobinFront implements Front {
   #workers: readonly WorkerHandle[] = [];
 
   get facts(): DispatchFacts {
-    const unknown = { accepted: null, live: null, unacked: null, waiting: null, refused: null, shares: null };
+    const unknown = { accepted: null, live: null, unacked: null, waiting: null, refused: null, shares: null, slow: null };
     return { policy: 'rr', regiven: this.#regiven, ...unknown };
   }
 

@@ -34,6 +34,7 @@ const FOREIGN_DISPATCH = {
   regiven: 0,
   refused: null,
   shares: null,
+  slow: null,
 } as const;
 
 /** This process, where a child is expected: nobody sends to it, and nobody may kill it. */

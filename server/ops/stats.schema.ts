@@ -149,6 +149,7 @@ export const Stats = z
         unacked: nullable(number),
         regiven_total: nullable(number),
         skew_max_min: nullable(number),
+        slow_pids: nullable(z.array(number)).describe('workers much slower than the others, which get fewer connections'),
       }),
       maintenance: nullable(z.object({ reason: nullable(word), since: at })).describe('closed to everybody but owners'),
       log_level: z.object({ level: word, until: nullable(at).describe('when it goes back to LOG_LEVEL') }),

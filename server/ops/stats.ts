@@ -235,6 +235,7 @@ function cluster(source: StatsSource, now: number): Stats['cluster'] {
       unacked: given.unacked,
       regiven_total: given.regiven,
       skew_max_min: live.length > 1 && least > 0 ? rounded(most / least) : null,
+      slow_pids: given.slow,
     },
     maintenance: switches.maintenance,
     log_level: { level: switches.logLevel ?? config.LOG_LEVEL, until: switches.logLevelUntil },

@@ -272,8 +272,10 @@ test('a worker is ten times as slow as the other › it gets one connection a se
   slow.worker.report.typical_ms = 50;
   fast.worker.report.typical_ms = 5;
   dispatcher.tick();
+  expect(dispatcher.slow).toEqual([slow.pid]);
   expect(serve(200)).toBe(2);
   slow.worker.report.typical_ms = 5;
   dispatcher.tick();
+  expect(dispatcher.slow).toEqual([]);
   expect(serve(200)).toBe(100);
 });
