@@ -70,7 +70,10 @@ export class Breadcrumbs {
   enter(now = performance.now()): Crumb {
     if (!this.#watched) return NO_CRUMB;
     const slot = this.#free.pop();
-    if (slot === undefined) return NO_CRUMB;
+    if (slot === undefined) {
+      this.resume(NO_CRUMB);
+      return NO_CRUMB;
+    }
     const word = wordOf(slot);
     this.#words[word + ROUTE] = 0;
     this.#words[word + ID_LENGTH] = 0;
@@ -92,10 +95,10 @@ export class Breadcrumbs {
     if (this.#isOpen(crumb)) this.#words[wordOf(crumb % SLOTS) + ROUTE] = this.#numberOf(route);
   }
 
-  /** It runs now. */
+  /** It runs now. One that has no place in the table runs too: then none of those in it ran last. */
   resume(crumb: Crumb): void {
-    if (!this.#isOpen(crumb)) return;
-    Atomics.store(this.#words, CURRENT, (crumb % SLOTS) + 1);
+    if (!this.#watched) return;
+    Atomics.store(this.#words, CURRENT, this.#isOpen(crumb) ? (crumb % SLOTS) + 1 : 0);
     this.#words[CURRENT_BEAT] = this.#words[BEATS] ?? 0;
   }
 

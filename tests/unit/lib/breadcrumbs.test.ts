@@ -54,6 +54,19 @@ test('more requests than the table holds › the rest is not kept, and harms not
   expect(crumbs.enter(0)).not.toBe(NO_CRUMB);
 });
 
+test('one that the table has no room for runs › none of those in the table ran last, until one of them does', () => {
+  const { crumbs, reader } = watched();
+  const all = Array.from({ length: 256 }, () => crumbs.enter(0));
+  expect(reader.read(0).last).toMatchObject({ fresh: true });
+  const extra = crumbs.enter(0);
+  expect(extra).toBe(NO_CRUMB);
+  expect(reader.read(0).last).toBeNull();
+  crumbs.resume(all[7] ?? NO_CRUMB);
+  expect(reader.read(0).last).not.toBeNull();
+  crumbs.resume(extra);
+  expect(reader.read(0).last).toBeNull();
+});
+
 test('more routes than are kept, and long ones › no route, or its beginning', () => {
   const { crumbs, reader } = watched();
   const crumb = crumbs.enter(0);
