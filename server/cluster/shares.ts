@@ -51,24 +51,31 @@ export class Shares {
 
   /** The worker holds no connection above `max` any more: what it gave back may go to others. */
   returned(worker: WorkerHandle, max: number): void {
+    // Whatever else it speaks of is over, and it may hold more by now.
+    if (max !== worker.resizingTo) return;
     worker.resizingTo = null;
     this.ledger.resize(worker.id, { min: Math.min(this.ledger.grantOf(worker.id)?.min ?? 1, max), max });
   }
 
-  /** Moves shares towards the division: those that hold too much give back first, then the others grow. */
+  /**
+   * Moves shares towards the division: those that hold too much give back first, then the others grow. A worker is told one size at a
+   * time, so that its answer speaks of that one.
+   */
   rebalance({ target, replacing }: { target: number; replacing: boolean }): void {
     const serving = this.#roster.workers.filter(({ state, resizingTo }) => state === 'ready' && resizingTo === null);
     for (const worker of serving) {
       const held = this.ledger.grantOf(worker.id);
       const share = this.#shareOf(worker);
       if (!held || held.max === share.max) continue;
-      if (held.max > share.max) {
-        worker.resizingTo = share.max;
-        worker.send({ type: 'resize', poolMin: share.min, poolMax: share.max });
-      } else if (!replacing && this.#hasRoomToGrow(share.max - held.max, target) && this.ledger.resize(worker.id, share)) {
-        worker.send({ type: 'resize', poolMin: share.min, poolMax: share.max });
-      }
+      if (held.max > share.max) this.#tell(worker, share);
+      else if (!replacing && this.#hasRoomToGrow(share.max - held.max, target) && this.ledger.resize(worker.id, share))
+        this.#tell(worker, share);
     }
+  }
+
+  #tell(worker: WorkerHandle, { min, max }: Share): void {
+    worker.resizingTo = max;
+    worker.send({ type: 'resize', poolMin: min, poolMax: max });
   }
 
   #shareOf({ kind, slot }: WorkerHandle): Share {
