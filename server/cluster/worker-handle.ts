@@ -112,7 +112,8 @@ export class WorkerHandle {
       events.onSettled(this);
     };
     child.on('message', (message: unknown) => {
-      if (isMessage(message)) events.onMessage(this, message as FromChild);
+      // Its account is closed: what would be counted now would stay for ever.
+      if (!settled && isMessage(message)) events.onMessage(this, message as FromChild);
     });
     child.on('disconnect', () => {
       disconnected = true;
@@ -123,7 +124,8 @@ export class WorkerHandle {
       exited = true;
       events.onExit(this, code, signal);
       if (disconnected) settle();
-      else setTimeout(settle, SETTLE_MS).unref();
+      // When the primary was kept busy for so long, what lies in the channel is read first.
+      else setTimeout(() => setImmediate(settle), SETTLE_MS).unref();
     };
     child.on('exit', onExit);
     child.on('error', (error: Error) => {
