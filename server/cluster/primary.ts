@@ -126,6 +126,7 @@ export class Primary {
       now: () => performance.now(),
       childCpuSeconds: () => this.#books.cpuSeconds(this.#supervisor.children),
       dispatch: () => this.#front.facts,
+      stopping: () => this.#stopping,
     });
   }
 

@@ -89,6 +89,7 @@ export class OpsAlone implements OpsSource {
       now,
       childCpuSeconds: () => 0,
       dispatch: () => FOREIGN_DISPATCH,
+      stopping: () => lifecycle.draining,
     };
   }
 

@@ -9,6 +9,7 @@ import type { OpsDocument } from '../../lib/cluster-ports';
 import { log } from '../../lib/log';
 import { buildMetrics } from './metrics';
 import { renderPage } from './page';
+import { checksOf, type ReadinessChecks, readinessOf } from './readiness';
 import { alerts, buildStats, clusterState, isUnresponsive, type StatsSource } from './stats';
 import { Stats } from './stats.schema';
 import { windowSeconds } from './window-parameter';
@@ -47,13 +48,28 @@ export class OpsDocuments {
     return json({ generated_at: new Date().toISOString(), alerts: alerts(this.#source) });
   }
 
-  /** The readiness of the whole, told by the primary: when no worker is left, nobody answers on the public port. */
+  /**
+   * The readiness of the whole, told by the primary: when no worker is left, nobody answers on the public port. What the database does it
+   * knows from the workers' reports, so up to two seconds later than they.
+   */
   ready(): OpsDocument {
-    const { supervisor } = this.#source;
+    const { supervisor, config, now, stopping } = this.#source;
+    const moment = now();
+    const serving = supervisor.workers.filter(({ state }) => state === 'ready');
+    const awake = serving.filter((worker) => !isUnresponsive(worker, moment));
     const state = clusterState({ supervisor });
-    const serves = supervisor.ready > 0 && state !== 'draining' && state !== 'starting';
-    const status = serves ? (state === 'ready' ? 'ready' : 'degraded') : 'not-ready';
-    return json({ status, workers_ready: supervisor.ready, workers_target: supervisor.target }, serves ? 200 : 503);
+    const checks: ReadinessChecks = {
+      // A worker that hangs knows only what once was.
+      ...checksOf(
+        (awake.length > 0 ? awake : serving).flatMap(({ report }) => report ?? []),
+        config,
+      ),
+      workers: supervisor.ready >= supervisor.target && !supervisor.breaker.open,
+      draining: stopping() || state === 'draining',
+    };
+    const status = serving.length === 0 || state === 'starting' ? 'not-ready' : readinessOf(checks);
+    const body = { status, workers_ready: supervisor.ready, workers_target: supervisor.target, checks };
+    return json(body, status === 'not-ready' ? 503 : 200);
   }
 
   healthDetailed(): OpsDocument {

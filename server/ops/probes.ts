@@ -16,6 +16,7 @@ import { areReplicasUp } from '../../lib/replicas';
 import { failureBody, successBody } from '../http/envelope';
 import { lifecycle } from '../lifecycle';
 import { checkDatabase, type DatabaseState, databaseState, refreshDatabaseState } from './database-state';
+import { hasRoomInQueue, type ReadinessChecks, readinessOf } from './readiness';
 
 const SERVICE = 'autoshop';
 const INSTANCE_ID = `${hostname()}-${process.ppid}`;
@@ -36,25 +37,6 @@ export function setProbeSource(next: ProbeSource): void {
   source = next;
 }
 
-export type Readiness = 'ready' | 'degraded' | 'not-ready';
-
-export interface ReadinessChecks {
-  database: boolean;
-  pool: boolean;
-  migrations: boolean;
-  redis: boolean;
-  replicas: boolean;
-  workers: boolean;
-  /** True while the whole service stops. */
-  draining: boolean;
-}
-
-/** Pure: what the checks mean for a balancer. Without database or schema, or while stopping, no traffic should come. */
-export function readinessOf({ database, pool, migrations, redis, replicas, workers, draining }: ReadinessChecks): Readiness {
-  if (draining || !database || !migrations) return 'not-ready';
-  return pool && redis && replicas && workers ? 'ready' : 'degraded';
-}
-
 /** The state of the database for probes and other readers: at most a second old, found within 250 ms. */
 export const probeState = (): Promise<DatabaseState> => checkDatabase();
 
@@ -62,7 +44,7 @@ function readinessChecks(state: DatabaseState): ReadinessChecks {
   const facts = source.facts();
   return {
     database: state.status === 'up',
-    pool: poolStatus().waiting < Math.max(1, config.DB_QUEUE_MAX / 2),
+    pool: hasRoomInQueue(poolStatus().waiting, config),
     migrations: state.pendingMigrations === 0,
     // Parts that this instance does not use cannot be broken.
     redis: config.REDIS_URL === undefined || redisReady(),

@@ -93,6 +93,8 @@ export interface StatsSource {
   /** Processor seconds of all children, those that have ended included. */
   childCpuSeconds: () => number;
   dispatch: () => DispatchFacts;
+  /** The stop has begun, though workers may serve on for PRESTOP_DELAY. */
+  stopping: () => boolean;
 }
 
 const isoAt = (source: StatsSource, moment: number): string => new Date(Date.now() - (source.now() - moment)).toISOString();

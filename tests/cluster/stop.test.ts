@@ -71,6 +71,7 @@ test('PRESTOP_DELAY › not ready at once, but still serving', async () => {
     return answer.status === 503 && answer.body;
   });
   expect(ready).toMatchObject({ status: 'not-ready', checks: { draining: true } });
+  expect(await service.ops('/ready')).toMatchObject({ status: 503, body: { status: 'not-ready', checks: { draining: true } } });
   expect((await call(service.url, { path: '/chaos/wait?ms=5' })).result).toBe(200);
   expect(await service.waitForExit()).toEqual({ code: 0, signal: null });
 });

@@ -161,8 +161,11 @@ describe.each([
     expect(alive.status).toBe(200);
     expect(alive.body).toMatchObject({ status: 'degraded', db: 'down' });
     await eventually('the primary knows', async () => (await stats(service)).db.primary.status === 'down', 5_000);
+    const told = await service.ops('/ready');
+    expect(told).toMatchObject({ status: 503, body: { status: 'not-ready', checks: { database: false, draining: false } } });
     proxy.heal();
     await eventually('healed', async () => (await service.request('/api/health')).status === 200, 20_000);
+    await eventually('the primary knows', async () => (await service.ops('/ready')).status === 200, 5_000);
     expect((await stats(service)).workers.map(({ pid }) => pid).sort()).toEqual([...pids].sort());
     expect(pids.every(isAlive)).toBe(true);
   });

@@ -5,7 +5,6 @@ import { PendingCalls } from '../../../server/cluster/calls';
 import { Tail } from '../../../server/cluster/tail';
 import { mayReadOps, tokenOf } from '../../../server/ops/access';
 import { DatabaseWatch } from '../../../server/ops/database-state';
-import { readinessOf } from '../../../server/ops/probes';
 import { windowSeconds } from '../../../server/ops/window-parameter';
 
 describe('message bus', () => {
@@ -162,24 +161,6 @@ describe('who may read operations documents on the public port', () => {
   test('credentials with a colon in the password › everything after the first colon', () => {
     expect(tokenOf(basic('u:a:b'))).toBe('a:b');
     expect(tokenOf('Basic !!!')).toBeUndefined();
-  });
-});
-
-describe('readiness', () => {
-  const fine = { database: true, pool: true, migrations: true, redis: true, replicas: true, workers: true, draining: false };
-
-  test.each([
-    [{}, 'ready'],
-    [{ pool: false }, 'degraded'],
-    [{ redis: false }, 'degraded'],
-    [{ replicas: false }, 'degraded'],
-    [{ workers: false }, 'degraded'],
-    [{ database: false }, 'not-ready'],
-    [{ migrations: false }, 'not-ready'],
-    [{ draining: true }, 'not-ready'],
-    [{ pool: false, database: false }, 'not-ready'],
-  ])('%j › %s', (change, expected) => {
-    expect(readinessOf({ ...fine, ...change })).toBe(expected);
   });
 });
 
