@@ -19,6 +19,10 @@ const LOCK_WAIT = '10min';
 /** A migration that waits for a busy table queues everybody behind itself; better to fail and be run again. */
 const TABLE_LOCK_WAIT = '10s';
 const CONNECT_TIMEOUT_MS = 10_000;
+/** What `pg_stat_activity` shows. These connections are no part of DB_POOL_MAX: for seconds, they come out of DB_RESERVE. */
+const CONNECTION_NAME = 'autoshop-migrate';
+/** Of the job library, beside our own one. */
+const JOB_SCHEMA_CONNECTIONS = 2;
 
 /** SQLSTATEs of a server that answers but takes nobody now: connection trouble, too many clients, starting or stopping. */
 const NOT_NOW = /^(08...|53300|57P0[123])$/;
@@ -96,7 +100,7 @@ async function connect(url: string, { ssl }: MigrationOptions): Promise<pg.Clien
   try {
     return await connectTo(
       url,
-      { connectionTimeoutMillis: CONNECT_TIMEOUT_MS, application_name: 'autoshop-migrate', ...(ssl === undefined ? {} : { ssl }) },
+      { connectionTimeoutMillis: CONNECT_TIMEOUT_MS, application_name: CONNECTION_NAME, ...(ssl === undefined ? {} : { ssl }) },
       // A connection lost between two statements is reported by the next statement; without a listener it would end the process.
       (client) => client.on('error', () => {}),
     );
@@ -185,7 +189,8 @@ async function installJobs(url: string, { host, port }: pg.Client, { ssl }: Migr
     ...loginOf(parsePostgresUrl(url)),
     host,
     port,
-    max: 2,
+    max: JOB_SCHEMA_CONNECTIONS,
+    application_name: CONNECTION_NAME,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     ...(ssl === undefined ? {} : { ssl }),
   });
