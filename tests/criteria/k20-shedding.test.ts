@@ -24,7 +24,9 @@ const GATE = { SHED_POOL_WAIT_MS: '250', SHED_LAG_MS: '150', SHED_MEMORY_PERCENT
 /** No recycling in between, and no line for each statement that sleeps. */
 const STEADY = { MAX_REQUESTS: '0', LOG_SLOW_QUERY_MS: '60000', LOG_SLOW_REQUEST_MS: '60000' };
 
-const perSecond = (samples: readonly Sample[]): number => withResult(samples, 200).length / SECONDS;
+/** Answers that came while there was load; those that came after its end are nobody's rate. */
+const perSecond = (samples: readonly Sample[]): number =>
+  withResult(samples, 200).filter(({ atMs, ms }) => atMs + ms <= SECONDS * 1_000).length / SECONDS;
 const percent = (part: number, whole: number): string => `${Math.round((part / whole) * 100)} %`;
 
 /** What it can do when asked for no more: clients that wait for each answer, two for each that can be served at once. */
