@@ -97,5 +97,8 @@ describeWith('systemd-analyze', 'the unit file', () => {
     expect(status).toBe(0);
     for (const script of unit.match(/dist\/\S+\.js/g) ?? []) expect(existsSync(join(PROJECT_ROOT, script))).toBe(true);
     expect(unit).toMatch(/^RestartPreventExitStatus=70 78$/m);
+    // 75, the database is away: tried again for as long as that takes.
+    expect(unit).toMatch(/^Restart=on-failure$/m);
+    expect(unit).toMatch(/^StartLimitIntervalSec=0$/m);
   });
 });
