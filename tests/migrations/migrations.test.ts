@@ -87,6 +87,25 @@ describe('up, down, up', () => {
     });
   });
 
+  test('its connections › all by its name, three at most', async () => {
+    const seen = await withClient(database.adminUrl, async (client) => {
+      const text = `SELECT application_name AS name FROM pg_stat_activity
+        WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()`;
+      const samples: string[][] = [];
+      let running = true;
+      const migrating = runMigrations(database.migrationUrl).finally(() => {
+        running = false;
+      });
+      while (running) samples.push((await client.query<{ name: string }>(text)).rows.map(({ name }) => name));
+      await migrating;
+      return samples;
+    });
+    expect([...new Set(seen.flat())]).toEqual(['autoshop-migrate']);
+    const most = Math.max(...seen.map(({ length }) => length));
+    expect(most).toBeGreaterThan(1);
+    expect(most).toBeLessThanOrEqual(3);
+  });
+
   test('a superuser migrates › the service role still has its rights', async () => {
     const other = await createDatabase({ empty: true });
     await runMigrations(other.adminUrl);
