@@ -1,6 +1,7 @@
 /**
  * Stops the cluster from forking itself to death. Five deaths within 30 s of workers younger than 10 s open it; while open
- * one worker may be tried each 30 s, and the first of these that lives for 10 s closes it. Healthy workers serve on meanwhile.
+ * one worker may be tried each 30 s, and the first of these that lives for 10 s closes it; so does a trial that nobody needs, because
+ * every slot holds a worker that serves. Healthy workers serve on meanwhile.
  */
 export interface BreakerOptions {
   deaths: number;
@@ -73,6 +74,17 @@ export class Breaker {
    */
   onHealthy(now: number, readyAt: number): boolean {
     if (!this.#open || readyAt < this.#openedAt || now - readyAt < this.#options.youngMs) return false;
+    this.reset();
+    return true;
+  }
+
+  /**
+   * Every slot holds a worker that serves, the newest since `readyAt`. Returns true when it closed the breaker: a trial was to be had for
+   * as long as lies between two, and nobody has needed one. Those who died have no slot any more, or were to replace workers that serve on.
+   */
+  onWhole(now: number, readyAt: number): boolean {
+    const { youngMs, trialMs } = this.#options;
+    if (!this.#open || now - readyAt < youngMs || now - this.#nextTrialAt < trialMs) return false;
     this.reset();
     return true;
   }

@@ -2,6 +2,7 @@
 import { log } from '../../lib/log';
 import { BackOff } from './back-off';
 import { Breaker, type BreakerOptions } from './breaker';
+import { emptySlots } from './slots';
 import type { WorkerHandle } from './worker-handle';
 
 export class Respawn {
@@ -35,11 +36,16 @@ export class Respawn {
     return now >= (this.#notBefore.get(slot) ?? Number.NEGATIVE_INFINITY);
   }
 
-  /** Closes the breaker when one of `workers` has shown that the trouble is over. */
-  observe(workers: readonly WorkerHandle[], now: number): void {
+  /** Closes the breaker when one of `workers` has shown that the trouble is over, or all of the `target` serve and nobody needs a new one. */
+  observe(target: number, workers: readonly WorkerHandle[], now: number): void {
+    if (!this.breaker.open) return;
     for (const { state, readyAt, slot } of workers)
       if (state === 'ready' && readyAt !== null && this.breaker.onHealthy(now, readyAt))
         log.info('breaker closed: a worker has lived long enough', { slot });
+    const staying = workers.filter(({ state }) => state !== 'draining');
+    if (emptySlots(target, staying).length > 0 || !staying.every(({ state }) => state === 'ready')) return;
+    if (this.breaker.onWhole(now, Math.max(...staying.map(({ readyAt }) => readyAt ?? now))))
+      log.info('breaker closed: every slot holds a worker that serves', { target });
   }
 
   /** Every place may be filled at once. */

@@ -61,7 +61,7 @@ export class Supervisor {
       ...parts,
       nursery: this.#nursery,
       drain: (worker, reason) => this.#drain(worker, reason),
-      isWhole: () => !this.breaker.open && this.ready >= this.#target,
+      isWhole: () => this.ready >= this.#target,
       tick: () => this.tick(),
       onRollEnd: ({ result }) => this.#onRollEnd(result),
     });
@@ -141,7 +141,7 @@ export class Supervisor {
     if (this.#phase === 'stopping') return;
     if (this.#phase === 'starting') this.#concludeStart(now);
     if (this.#phase !== 'running') return;
-    this.#respawn.observe(this.workers, now);
+    this.#respawn.observe(this.#target, this.workers, now);
     this.#fillSlots(now);
     this.#keepJobs(now);
     this.#keepStandby(now);

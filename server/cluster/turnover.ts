@@ -27,7 +27,7 @@ export interface TurnoverPort {
   respawn: Respawn;
   recycling: Recycling;
   drain(worker: WorkerHandle, reason: DrainReason): void;
-  /** As many workers serve as are wanted, and new ones live: an old one may be spared. */
+  /** As many workers serve as are wanted: an old one may be spared. */
   isWhole(): boolean;
   tick(): void;
   onRollEnd(end: RollEnd): void;
@@ -152,7 +152,7 @@ export class Turnover {
   }
 
   #recycle(now: number): void {
-    const { roster, recycling } = this.#port;
+    const { roster, recycling, respawn } = this.#port;
     const { workers } = roster;
     recycling.readMemory(workers, now);
     if (this.#roll.underWay) return;
@@ -163,7 +163,8 @@ export class Turnover {
       if (due.overdue && due.worker !== this.#replacing.current.old) this.#replacing.hurry();
       return;
     }
-    if (!this.#port.isWhole()) return;
+    // While new ones die young a replacement is a trial like any other; the old worker serves on until it has passed.
+    if (!this.#port.isWhole() || !respawn.breaker.allowFork(now)) return;
     if (asked) this.#renewals.delete(asked.slot);
     else recycling.begun(now);
     this.#replacing.begin(due.worker, due.reason);

@@ -89,6 +89,24 @@ describe('breaker', () => {
     expect(breaker.allowFork(20_000)).toBe(true);
     expect(breaker.deathsInWindow(20)).toBe(0);
   });
+
+  test('every slot serves › closes when nobody has wanted the trial for 30 s; a trial that was taken starts that time anew', () => {
+    const opened = (): Breaker => {
+      const breaker = new Breaker();
+      for (let at = 0; at < 5; at += 1) breaker.onDeath(at, 1);
+      return breaker;
+    };
+    const unwanted = opened();
+    expect(unwanted.onWhole(60_003, 0)).toBe(false);
+    expect(unwanted.onWhole(60_004, 50_005)).toBe(false);
+    expect(unwanted.onWhole(60_004, 0)).toBe(true);
+    expect(unwanted.open).toBe(false);
+    expect(unwanted.onWhole(60_004, 0)).toBe(false);
+    const wanted = opened();
+    expect(wanted.allowFork(50_000)).toBe(true);
+    expect(wanted.onWhole(109_999, 0)).toBe(false);
+    expect(wanted.onWhole(110_000, 0)).toBe(true);
+  });
 });
 
 describe('connection budget', () => {

@@ -212,6 +212,53 @@ test('a roll was aborted › no reserve is loaded of that build until another ro
   expect(children).toHaveLength(forks + 2);
 });
 
+describe('the breaker is open while every slot holds a worker that serves', () => {
+  test('replacements died unborn, and one is due › tried each 30 s; the first that lives closes the breaker', () => {
+    const { supervisor, children, pass, first, latest } = running({ recycleGapMs: 1_000 });
+    first.reports({ requests_count: 5_000 });
+    for (let death = 0; death < 5; death += 1) {
+      pass(1_100);
+      latest().exits(70);
+    }
+    expect(supervisor.breaker.open).toBe(true);
+    const forks = children.length;
+    pass(29_000);
+    expect(children).toHaveLength(forks);
+    pass(2_000);
+    expect(children).toHaveLength(forks + 1);
+    latest().exits(70);
+    pass(27_000);
+    expect(children).toHaveLength(forks + 1);
+    pass(4_000);
+    expect(children).toHaveLength(forks + 2);
+    latest().becomesReady();
+    first.exits(0);
+    pass(9_000);
+    expect(supervisor.breaker.open).toBe(true);
+    pass(1_100);
+    expect(supervisor.breaker.open).toBe(false);
+  });
+
+  test('the slot in which workers died is not wanted any more › closed when nobody has needed a trial, and workers are recycled as ever', () => {
+    const { supervisor, children, pass, first, latest } = running();
+    supervisor.scale(3);
+    for (let at = 0; at < 10_000; at += 100) {
+      if (children.length > 2 && latest().connected) latest().exits(70);
+      pass(100);
+    }
+    expect(supervisor.breaker.open).toBe(true);
+    supervisor.scale(2);
+    pass(45_000);
+    expect(supervisor.breaker.open).toBe(true);
+    pass(20_000);
+    expect(supervisor.breaker.open).toBe(false);
+    const forks = children.length;
+    first.reports({ requests_count: 5_000 });
+    pass(100);
+    expect(children).toHaveLength(forks + 1);
+  });
+});
+
 test('four workers that are always past their last request › each has its turn', () => {
   const { supervisor, children, pass } = running({ workers: 4, recycleGapMs: 30_000 });
   const replaced: number[] = [];
