@@ -24,6 +24,9 @@ export const wasPlanned = (worker: WorkerHandle): boolean =>
   worker.killReason === 'scale' ||
   (worker.state === 'draining' && !worker.crashing && worker.killReason === null);
 
+/** It had served and did not end as one does that has finished: requests or jobs that it had in hand are lost. */
+export const wasCutOff = ({ readyAt }: WorkerHandle, { code }: End): boolean => readyAt !== null && code !== 0;
+
 /** One line for the operator about a worker that was never ready. */
 export function whyNotReady(worker: WorkerHandle, { code, signal }: End): string {
   if (worker.failure) return worker.failure.message;

@@ -56,6 +56,6 @@ export interface SupervisorEvents {
   /** A message that is not about the worker's life. */
   onMessage(worker: WorkerHandle, message: FromChild): void;
   onSettled(worker: WorkerHandle): void;
-  /** After `stop`: every child is gone. `forced` = at least one had to be killed with work in hand. */
+  /** After `stop`: every child is gone. `forced` = at least one that had served was killed, or died, before it had finished. */
   onStopped(forced: boolean): void;
 }

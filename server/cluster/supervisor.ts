@@ -10,7 +10,7 @@ import { log } from '../../lib/log';
 import type { Breaker } from './breaker';
 import type { Division, Ledger } from './budget';
 import { Attendance, excuse, overdue } from './deadlines';
-import { DeathBooks, type End, logExit, reasonOf, wasPlanned, whyNotReady } from './deaths';
+import { DeathBooks, type End, logExit, reasonOf, wasCutOff, wasPlanned, whyNotReady } from './deaths';
 import { EXIT } from './exit-codes';
 import type { DrainReason, FromChild } from './messages';
 import { JOBS_SLOT, Nursery } from './nursery';
@@ -347,8 +347,10 @@ export class Supervisor {
     if (!planned && !worker.crashing && this.#phase !== 'stopping') this.#countUnplannedDeath(worker, now);
     this.#turnover.onGone(worker, { planned, end }, now);
     if (readyBefore || planned) this.#events.onChange();
-    if (this.#phase === 'stopping') this.#concludeStop();
-    else this.tick();
+    if (this.#phase === 'stopping') {
+      this.#forced ||= wasCutOff(worker, end);
+      this.#concludeStop();
+    } else this.tick();
   }
 
   /** The job process does not serve: its deaths must not keep HTTP workers from being forked. */
@@ -372,10 +374,8 @@ export class Supervisor {
       if (reason === 'stall' && worker.stalls.isTakingEvidence(now)) continue;
       const { id, slot, pid, report } = worker;
       const stall = worker.stalledSince === null ? {} : { stall: worker.stalls.last };
-      if (reason === 'drain_timeout') {
+      if (reason === 'drain_timeout')
         log.error('requests outlived the drain', { worker: id, in_flight: report?.in_flight, hanging: report?.hanging, ...stall });
-        if (this.#phase === 'stopping') this.#forced = true;
-      }
       if (reason === 'stall') log.error('worker is silent', { worker: id, last_in_flight: report?.hanging, ...stall });
       log.error('worker is killed', { worker: id, slot, worker_pid: pid, reason, limit_ms: limitMs });
       worker.kill(reason);

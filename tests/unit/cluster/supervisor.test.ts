@@ -453,6 +453,28 @@ describe('stop', () => {
     expect(happened.at(-1)).toBe('stopped forced');
   });
 
+  test('a worker that is silent meanwhile › killed after WORKER_TIMEOUT, and the stop was forced', () => {
+    const { supervisor, first, second, happened, pass } = running({ workerTimeoutMs: 10_000 });
+    pass(5_000);
+    supervisor.stop();
+    second.exits(0);
+    pass(11_000, [first]);
+    expect(first.killedWith).toBe('SIGKILL');
+    first.exits(null, 'SIGKILL');
+    expect(happened.at(-1)).toBe('stopped forced');
+  });
+
+  test.each([
+    ['by a signal', null, 'SIGKILL'],
+    ['with a code', 134, null],
+  ] as const)('a worker that ends %s while it drains › forced, although others ended well after it', (_how, code, signal) => {
+    const { supervisor, first, second, happened } = running();
+    supervisor.stop();
+    first.exits(code, signal);
+    second.exits(0);
+    expect(happened.at(-1)).toBe('stopped forced');
+  });
+
   test('while a replacement drains › the old worker is told again, to hurry', () => {
     const { supervisor, first, children, pass } = running();
     first.reports({ requests_count: 5000 });
