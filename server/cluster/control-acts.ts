@@ -146,7 +146,8 @@ class Acts {
       const { ready } = this.#supervisor;
       if (ready !== shown) this.#progress({ ready, of: workers });
       shown = ready;
-      return ready === workers && this.#supervisor.workers.every(({ slot }) => slot <= workers);
+      // One more may serve for a while: a replacement beside the worker that it replaces.
+      return ready >= workers && this.#supervisor.workers.every(({ slot }) => slot <= workers);
     });
     return { from, to: workers };
   }

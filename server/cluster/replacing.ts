@@ -4,6 +4,7 @@
  */
 import { log } from '../../lib/log';
 import type { DrainReason } from './messages';
+import { RECYCLE_GAP_MS } from './recycling';
 import type { WorkerHandle } from './worker-handle';
 import { isBooting } from './worker-state';
 
@@ -11,9 +12,15 @@ export interface Replacement {
   readonly old: WorkerHandle;
   readonly fresh: WorkerHandle;
   readonly reason: DrainReason;
-  /** The old one was told to go when it reaches its last request, and was not there yet. */
-  awaitsLimit: boolean;
+  /** Since when the old one may go with its last request, which it had not reached then. */
+  awaitsLimitSince: number | null;
 }
+
+/**
+ * Longest wait for that last request. Where traffic stops it never comes, and meanwhile the two of them hold the place in which others are
+ * replaced, and one share of the connections more. As long as the pause between two recycles: until then nobody else's turn would come.
+ */
+const LAST_REQUEST_MS = RECYCLE_GAP_MS;
 
 export interface ReplacingPort {
   bringUp(slot: number): WorkerHandle;
@@ -41,17 +48,17 @@ export class Replacing {
       rss: old.report?.rss,
     });
     const fresh = this.#port.bringUp(old.slot);
-    this.#current = { old, fresh, reason, awaitsLimit: false };
+    this.#current = { old, fresh, reason, awaitsLimitSince: null };
     return fresh;
   }
 
   /** The old worker may go, now or with its last request. Say it as often as you like. */
-  release(): void {
+  release(now: number): void {
     const current = this.#current;
-    if (current?.fresh.state !== 'ready' || current.old.state !== 'ready' || current.awaitsLimit) return;
+    if (current?.fresh.state !== 'ready' || current.old.state !== 'ready' || current.awaitsLimitSince !== null) return;
     const { old, reason } = current;
     if (reason === 'max_requests' && !old.atLimit) {
-      current.awaitsLimit = true;
+      current.awaitsLimitSince = now;
       old.send({ type: 'limit-leave', allowed: true });
     } else this.#port.drain(old, reason);
   }
@@ -72,7 +79,13 @@ export class Replacing {
 
   /** Somebody else needs the place: an old worker that was allowed to finish its last requests goes now. */
   hurry(): void {
-    if (this.#current?.awaitsLimit && this.#current.old.state === 'ready') this.#port.drain(this.#current.old, this.#current.reason);
+    const current = this.#current;
+    if (current && current.awaitsLimitSince !== null && current.old.state === 'ready') this.#port.drain(current.old, current.reason);
+  }
+
+  /** The old worker goes now as well when its last request does not come. */
+  hurryWhenLate(now: number): void {
+    if (now - (this.#current?.awaitsLimitSince ?? now) >= LAST_REQUEST_MS) this.hurry();
   }
 
   /** A worker is gone, or as good as gone. */
@@ -82,7 +95,7 @@ export class Replacing {
     // Once the old one was told to go it does go; its slot is filled as after any death.
     if (gone !== current?.fresh || current.old.state === 'draining') return;
     this.#current = null;
-    if (current.awaitsLimit) current.old.send({ type: 'limit-leave', allowed: false });
+    if (current.awaitsLimitSince !== null) current.old.send({ type: 'limit-leave', allowed: false });
     if (gone.killReason === 'roll') return;
     log.error('the replacement died; the old worker serves on', { slot: gone.slot, reason: current.reason });
   }

@@ -116,7 +116,7 @@ export class Turnover {
       this.#buildIsBad = false;
     }
     const { current } = this.#replacing;
-    if (current?.fresh === worker && current.reason !== 'roll') this.#replacing.release();
+    if (current?.fresh === worker && current.reason !== 'roll') this.#replacing.release(now);
   }
 
   /** A worker is gone or, when `end` is not known yet, about to be. `planned`: it was told to. */
@@ -143,7 +143,7 @@ export class Turnover {
     const { current } = this.#replacing;
     if (current) {
       if (current.reason !== 'roll') this.#replacing.hurry();
-      else if (this.#roll.mayRelease(current.fresh, now)) this.#replacing.release();
+      else if (this.#roll.mayRelease(current.fresh, now)) this.#replacing.release(now);
       return;
     }
     const next = this.#roll.next(workers, now);
@@ -156,11 +156,14 @@ export class Turnover {
     const { workers } = roster;
     recycling.readMemory(workers, now);
     if (this.#roll.underWay) return;
+    this.#replacing.hurryWhenLate(now);
     const asked = workers.find(({ slot, state }) => state === 'ready' && this.#renewals.has(slot));
     const due = asked ? { worker: asked, reason: 'manual' as const, overdue: true } : recycling.next(workers, now);
     if (!due) return;
-    if (this.#replacing.current) {
-      if (due.overdue && due.worker !== this.#replacing.current.old) this.#replacing.hurry();
+    const { current } = this.#replacing;
+    if (current) {
+      // The old worker itself need not hurry to its last request, but for every other reason it should be gone already.
+      if (due.overdue && (due.worker !== current.old || due.reason !== 'max_requests')) this.#replacing.hurry();
       return;
     }
     // While new ones die young a replacement is a trial like any other; the old worker serves on until it has passed.

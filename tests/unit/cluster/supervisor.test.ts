@@ -209,6 +209,42 @@ describe('replacing', () => {
     expect(supervisor.restarts.get('max_requests')).toBe(1);
   });
 
+  describe('its traffic stops just before its last request, and its replacement is ready', () => {
+    const waiting = (options: Partial<SupervisorOptions> = {}) => {
+      const made = running({ recycleGapMs: 1_000, ...options });
+      made.first.reports({ requests_count: 0 });
+      made.pass(1_000);
+      made.first.reports({ requests_count: 600 });
+      made.pass(100);
+      made.latest().becomesReady();
+      expect(made.first.got('limit-leave')).toBeDefined();
+      return made;
+    };
+
+    test('it goes half a minute later, and nobody waits for the place any more', () => {
+      const { supervisor, first, second, children, pass } = waiting();
+      pass(29_000);
+      expect(first.got('drain')).toBeUndefined();
+      pass(1_100);
+      expect(first.got('drain')).toMatchObject({ reason: 'max_requests' });
+      first.exits(0);
+      second.reports({ requests_count: 5_000 });
+      pass(100);
+      expect(children).toHaveLength(4);
+      expect(supervisor.restarts.get('max_requests')).toBe(1);
+    });
+
+    test('its memory goes over the limit meanwhile, or somebody asks for a new worker in its slot › it goes at once', () => {
+      const over = waiting({ maxRssBytes: 100, rssReadingMs: 1_000 });
+      over.first.reports({ requests_count: 600, rss: 101 });
+      over.pass(3_100);
+      expect(over.first.got('drain')).toBeDefined();
+      const asked = waiting();
+      asked.supervisor.recycle(1);
+      expect(asked.first.got('drain')).toBeDefined();
+    });
+  });
+
   test('its replacement dies while it finishes its last requests › it is told to stay', () => {
     const { first, children, pass } = running();
     first.reports({ requests_count: 0 });
