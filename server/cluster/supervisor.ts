@@ -169,8 +169,7 @@ export class Supervisor {
 
   /** Replaces the worker of one slot as soon as no other replacement is under way. @throws Refusal */
   recycle(slot: number): void {
-    this.#serving(slot);
-    this.#turnover.renew(slot);
+    this.#turnover.renew(this.#serving(slot));
     this.tick();
   }
 

@@ -41,8 +41,8 @@ export class Turnover {
   readonly #port: TurnoverPort;
   readonly #roll: Roll<WorkerHandle>;
   readonly #replacing: Replacing;
-  /** Slots that somebody asked to renew. */
-  readonly #renewals = new Set<number>();
+  /** Workers that somebody asked to replace: whoever comes after them in their slot is new enough. */
+  readonly #renewals = new Set<WorkerHandle>();
   #buildIsBad = false;
 
   constructor(options: TurnoverOptions, port: TurnoverPort) {
@@ -98,10 +98,10 @@ export class Turnover {
     return { id };
   }
 
-  /** The worker of `slot` is replaced when no other replacement is under way. @throws Refusal during a roll, which replaces it anyway */
-  renew(slot: number): void {
+  /** `worker` is replaced when no other replacement is under way. @throws Refusal during a roll, which replaces it anyway */
+  renew(worker: WorkerHandle): void {
     this.#refuseDuringRoll();
-    this.#renewals.add(slot);
+    this.#renewals.add(worker);
   }
 
   /** A worker for an empty slot is on its way; in a roll it loads what the roll brings. */
@@ -122,6 +122,7 @@ export class Turnover {
   /** A worker is gone or, when `end` is not known yet, about to be. `planned`: it was told to. */
   onGone(worker: WorkerHandle, { planned, end }: { planned: boolean; end?: End }, now: number): void {
     this.#replacing.onGone(worker);
+    this.#renewals.delete(worker);
     if (planned || !this.#roll.onDeath(worker, now)) return;
     if (worker.failure) this.#end('aborted', worker.failure.message);
     else void this.#abortWithLastWords(worker, end ?? { code: null, signal: null });
@@ -157,7 +158,7 @@ export class Turnover {
     recycling.readMemory(workers, now);
     if (this.#roll.underWay) return;
     this.#replacing.hurryWhenLate(now);
-    const asked = workers.find(({ slot, state }) => state === 'ready' && this.#renewals.has(slot));
+    const asked = workers.find((worker) => worker.state === 'ready' && this.#renewals.has(worker));
     const due = asked ? { worker: asked, reason: 'manual' as const, overdue: true } : recycling.next(workers, now);
     if (!due) return;
     const { current } = this.#replacing;
@@ -168,7 +169,7 @@ export class Turnover {
     }
     // While new ones die young a replacement is a trial like any other; the old worker serves on until it has passed.
     if (!this.#port.isWhole() || !respawn.breaker.allowFork(now)) return;
-    if (asked) this.#renewals.delete(asked.slot);
+    if (asked) this.#renewals.delete(asked);
     else recycling.begun(now);
     this.#replacing.begin(due.worker, due.reason);
   }

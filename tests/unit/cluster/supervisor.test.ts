@@ -285,6 +285,30 @@ describe('replacing', () => {
     expect(() => supervisor.recycle(3)).toThrow(Refusal);
   });
 
+  test('the worker that somebody asked to replace leaves before its turn › the next one of its slot is not replaced again', () => {
+    const { supervisor, first, second, children, pass } = running();
+    supervisor.recycle(1);
+    supervisor.recycle(2);
+    second.exits(null, 'SIGKILL');
+    pass(100);
+    for (const child of children.slice(2)) child.becomesReady();
+    first.exits(0);
+    pass(60_000);
+    expect(children).toHaveLength(4);
+    expect(supervisor.ready).toBe(2);
+  });
+
+  test('somebody asks for it while it is being replaced › once', () => {
+    const { supervisor, first, children, pass } = running();
+    first.reports({ requests_count: 5_000 });
+    pass(100);
+    supervisor.recycle(1);
+    children[2]?.becomesReady();
+    first.exits(0);
+    pass(60_000);
+    expect(children).toHaveLength(3);
+  });
+
   test('somebody drains a slot › it goes, and its slot is filled; the last worker that serves stays', () => {
     const { supervisor, first, children, pass } = running();
     supervisor.drain(1);
