@@ -69,7 +69,9 @@ export class Nursery {
     worker.moveTo('gone');
     if (roster.standby === worker) roster.standby = null;
     if (worker.killReason === 'roll' || worker.killReason === 'stop') return;
-    respawn.delay(STANDBY_SLOT, this.#options.now(), 0);
+    const now = this.#options.now();
+    // It never serves; one that had loaded and then waited for long died of something else than the one before.
+    respawn.delay(STANDBY_SLOT, now, now - (worker.helloAt ?? now));
     log.error('the worker in reserve died', {
       worker: worker.id,
       worker_pid: worker.pid,

@@ -601,6 +601,23 @@ describe('the worker in reserve', () => {
     expect(supervisor.ready).toBe(2);
   });
 
+  test('it dies now and then, each time after minutes › the next one comes at once', () => {
+    const { supervisor, children, pass } = reserved();
+    for (let death = 0; death < 12; death += 1) {
+      const last = children.at(-1) as FakeChild;
+      last.hello();
+      for (let minute = 0; minute < 2; minute += 1) {
+        pass(60_000);
+        last.reports();
+      }
+      const forks = children.length;
+      last.exits(null, 'SIGKILL');
+      pass(300);
+      expect(children).toHaveLength(forks + 1);
+    }
+    expect(supervisor.standby).not.toBeNull();
+  });
+
   test('stop › it goes as well, before the stop is over', () => {
     const { supervisor, first, second, reserve, happened } = reserved();
     supervisor.stop();
