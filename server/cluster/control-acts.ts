@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Act, Progress } from './control';
 import { type Command, ControlRefusal } from './control-commands';
 import { type ControlStatus, type StatusSource, statusOf } from './control-status';
+import { EXIT } from './exit-codes';
 import { ProfileRefused, type ProfileRequest } from './profiles';
 import { Refusal } from './refusal';
 import type { Supervisor } from './supervisor';
@@ -96,8 +97,15 @@ class Acts {
         await this.#options.settled();
         return {};
       case 'stop':
-        return { exit_code: await this.#options.stop() };
+        return this.#stop();
     }
+  }
+
+  async #stop(): Promise<unknown> {
+    const code = await this.#options.stop();
+    if (code === EXIT.ok) return { exit_code: code };
+    const how = code === EXIT.forced ? 'but by force: what was not finished is cut off' : `with exit code ${code}`;
+    throw new ControlRefusal('failed', `the service has stopped, ${how}`, { exit_code: code });
   }
 
   async #roll(wait: boolean): Promise<unknown> {

@@ -18,3 +18,22 @@ test('scale › while a worker finishes its last requests beside its replacement
   expect(supervisor.ready).toBe(3);
   await expect(asked({ command: 'scale', workers: 2 }, { supervisor })).resolves.toEqual({ from: 2, to: 2 });
 });
+
+describe('stop', () => {
+  test('everything has ended well › done, with the exit code', async () => {
+    await expect(asked({ command: 'stop' }, { stop: async () => 0 })).resolves.toEqual({ exit_code: 0 });
+  });
+
+  test('work was cut off, or the service failed meanwhile › refused as failed, with the exit code', async () => {
+    await expect(asked({ command: 'stop' }, { stop: async () => 1 })).rejects.toMatchObject({
+      kind: 'failed',
+      message: 'the service has stopped, but by force: what was not finished is cut off',
+      facts: { exit_code: 1 },
+    });
+    await expect(asked({ command: 'stop' }, { stop: async () => 70 })).rejects.toMatchObject({
+      kind: 'failed',
+      message: 'the service has stopped, with exit code 70',
+      facts: { exit_code: 70 },
+    });
+  });
+});
