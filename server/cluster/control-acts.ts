@@ -132,7 +132,8 @@ class Acts {
       return { roll: id, result, replaced: total, ms };
     }
     const why = reason ?? 'a replacement did not become ready';
-    const rest = shown === 0 ? 'the old workers serve' : `${shown} of ${total} workers are replaced, the others serve`;
+    const others = shown < total ? ', the others serve' : '';
+    const rest = shown === 0 ? 'the old workers serve' : `${shown} of ${total} workers are replaced${others}`;
     throw new ControlRefusal('aborted', `rolling restart ${id} stopped: ${why}; ${rest}`, { roll: id, reason: why, replaced: shown });
   }
 

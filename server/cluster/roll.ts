@@ -3,9 +3,10 @@
  *
  * Every worker born before the roll is replaced. The first replacement is the canary: its old worker serves on beside it until
  * it has been ready for the canary time, so a build that dies after some seconds costs no capacity. The later ones follow at
- * once; but any fresh worker that dies before it is ready, or within the canary time after it, condemns the build.
+ * once; but any fresh worker that dies before it is ready, or within the canary time after it, condemns the build: hence a roll is over
+ * when no new worker boots and the last one has lived for that time as well.
  */
-import type { WorkerState } from './worker-state';
+import { isBooting, type WorkerState } from './worker-state';
 
 export type RollState = 'idle' | 'checking' | 'canary' | 'rolling';
 
@@ -39,6 +40,8 @@ export class Roll<W extends Rolled> {
   readonly #waiting: ((end: RollEnd) => void)[] = [];
   #canary: W | null = null;
   #condemned = false;
+  /** When the last of those that took over has lived for the canary time; null while old ones are left, or new ones boot. */
+  #provenAt: number | null = null;
   #startedAt = 0;
   /** Who was born until then is to be replaced. */
   #oldUntil = 0;
@@ -62,6 +65,7 @@ export class Roll<W extends Rolled> {
     this.#oldUntil = now;
     this.#canary = null;
     this.#condemned = false;
+    this.#provenAt = null;
     this.#fresh.clear();
     this.#status = { ...this.#status, id: this.#status.id + 1, state: 'checking', done: 0, total: workers.filter(holds).length };
     return this.#status.id;
@@ -106,14 +110,18 @@ export class Roll<W extends Rolled> {
     return this.#condemned;
   }
 
+  /** Ask only while every slot holds a worker that serves. */
   isComplete(workers: readonly W[], now: number): boolean {
-    if (this.#condemned) return false;
+    if (this.#condemned || this.#old(workers).length > 0 || workers.some(({ state }) => isBooting(state))) return false;
     if (this.#status.state === 'canary') {
       const canary = this.#canaryOf();
       // Without one, no worker has shown anything yet: it comes when the empty slots are filled.
-      return this.#old(workers).length === 0 && canary !== null && this.#proven(canary, now);
+      if (canary === null || !this.#proven(canary, now)) return false;
     }
-    return this.#status.state === 'rolling' && this.#old(workers).length === 0;
+    if (this.#status.state !== 'rolling') return false;
+    // Fixed once: workers that die later than that and are replaced say nothing about the build, and do not keep the roll from its end.
+    this.#provenAt ??= Math.max(now, ...[...this.#fresh].map(({ readyAt }) => (readyAt ?? 0) + this.#canaryMs));
+    return now >= this.#provenAt;
   }
 
   /** @returns null when none was under way */

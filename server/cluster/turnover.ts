@@ -149,7 +149,7 @@ export class Turnover {
     }
     const next = this.#roll.next(workers, now);
     if (next) this.#roll.replacing(this.#replacing.begin(next, 'roll'));
-    else if (this.#roll.isComplete(workers, now)) this.#end('completed', null);
+    else if (this.#port.isWhole() && this.#roll.isComplete(workers, now)) this.#end('completed', null);
   }
 
   #recycle(now: number): void {

@@ -85,7 +85,7 @@ describe('fewer workers are wanted', () => {
     expect(booting.killedWith).toBe('SIGKILL');
     booting.exits(null, 'SIGKILL');
     children[2]?.exits(0);
-    pass(200);
+    pass(10_100);
     await expect(supervisor.rollEnded(id)).resolves.toMatchObject({ result: 'completed' });
     expect(supervisor.ready).toBe(2);
     expect(supervisor.workers).toHaveLength(2);
@@ -112,6 +112,86 @@ describe('fewer workers are wanted', () => {
     made.pass(100);
     expect(supervisor.rollStatus.last).toMatchObject({ result: 'completed' });
     expect(supervisor.ready).toBe(1);
+  });
+});
+
+describe('the last old worker of a roll has left', () => {
+  /** Slot 3's old worker crashed while slot 2's new one booted, and slot 2's old one is gone. */
+  const refilling = async () => {
+    const made = await rolling({ workers: 3 });
+    const [first, second, third] = made.children as [FakeChild, FakeChild, FakeChild];
+    made.children[3]?.becomesReady();
+    made.pass(10_100);
+    first.exits(0);
+    third.exits(null, 'SIGSEGV');
+    made.pass(100);
+    const [next, refill] = made.children.slice(4) as [FakeChild, FakeChild];
+    next.becomesReady();
+    second.exits(0);
+    made.pass(100);
+    return { ...made, next, refill };
+  };
+
+  test('while an empty slot is being filled › not completed before that one serves, aborted when it dies instead', async () => {
+    const good = await refilling();
+    good.pass(20_000);
+    expect(good.supervisor.rollStatus).toMatchObject({ state: 'rolling', done: 3, total: 3 });
+    good.refill.becomesReady();
+    good.pass(10_100);
+    await expect(good.supervisor.rollEnded(good.id)).resolves.toMatchObject({ result: 'completed' });
+    const bad = await refilling();
+    bad.refill.says({ type: 'failed', code: 70, message: 'Cannot find module' });
+    bad.refill.exits(70);
+    await expect(bad.supervisor.rollEnded(bad.id)).resolves.toMatchObject({ result: 'aborted', reason: 'Cannot find module' });
+  });
+
+  test('while a slot waits for its back-off › not completed before it is filled', async () => {
+    const { supervisor, children, pass, latest, id } = await rolling();
+    const [first, second, canary] = children as [FakeChild, FakeChild, FakeChild];
+    canary.becomesReady();
+    pass(10_100);
+    first.exits(0);
+    latest().becomesReady();
+    pass(10_100);
+    // It lived for long enough to say nothing about the build.
+    canary.exits(null, 'SIGKILL');
+    second.exits(0);
+    expect(supervisor.rollStatus.state).toBe('rolling');
+    pass(200);
+    latest().becomesReady();
+    pass(10_100);
+    await expect(supervisor.rollEnded(id)).resolves.toMatchObject({ result: 'completed' });
+    expect(supervisor.ready).toBe(2);
+  });
+
+  test('the newest worker dies within ROLL_CANARY › aborted, like after any other', async () => {
+    const { supervisor, children, pass, latest, id } = await rolling();
+    const [first, second] = children as [FakeChild, FakeChild];
+    latest().becomesReady();
+    pass(10_100);
+    first.exits(0);
+    latest().becomesReady();
+    second.exits(0);
+    pass(9_000);
+    latest().exits(null, 'SIGSEGV');
+    await expect(supervisor.rollEnded(id)).resolves.toMatchObject({ result: 'aborted' });
+    expect(supervisor.rollStatus.done).toBe(2);
+  });
+
+  test('a worker that has proved itself dies meanwhile › the roll waits for the next one, and not for its ROLL_CANARY', async () => {
+    const { supervisor, children, pass, latest, id } = await rolling();
+    const [first, second, canary] = children as [FakeChild, FakeChild, FakeChild];
+    canary.becomesReady();
+    pass(10_100);
+    first.exits(0);
+    latest().becomesReady();
+    second.exits(0);
+    pass(9_900);
+    canary.exits(null, 'SIGKILL');
+    pass(1_000);
+    expect(supervisor.rollStatus.state).toBe('rolling');
+    latest().becomesReady();
+    await expect(supervisor.rollEnded(id)).resolves.toMatchObject({ result: 'completed' });
   });
 });
 

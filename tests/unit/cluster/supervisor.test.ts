@@ -344,6 +344,9 @@ describe('a roll', () => {
     children[3]?.becomesReady();
     expect(second.got('drain')).toMatchObject({ reason: 'roll' });
     second.exits(0);
+    pass(9_900);
+    expect(supervisor.rollStatus).toMatchObject({ state: 'rolling', done: 2, total: 2 });
+    pass(200);
     expect(supervisor.rollStatus).toMatchObject({ state: 'idle', done: 2, total: 2, last: { result: 'completed' } });
     await expect(ended).resolves.toMatchObject({ result: 'completed', reason: null });
     expect(supervisor.ready).toBe(2);
@@ -411,7 +414,7 @@ describe('a roll', () => {
     await settled();
     late.becomesReady();
     made.pass(100);
-    for (let step = 0; step < 200 && made.supervisor.rollStatus.state !== 'idle'; step += 1) {
+    for (let step = 0; step < 400 && made.supervisor.rollStatus.state !== 'idle'; step += 1) {
       for (const child of made.children.slice(3)) if (child.connected && !child.got('grant')) child.becomesReady();
       for (const child of made.children) if (child.connected && child.got('drain')) child.exits(0);
       made.pass(100);
