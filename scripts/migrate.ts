@@ -19,6 +19,8 @@ const EXIT_USAGE = 64;
 const log = (message: string): void => console.log(`migrate: ${message}`);
 
 async function main(): Promise<number> {
+  // The primary waits for the configuration and the modules no longer than BOOT_TIMEOUT; the rest may take its time.
+  process.send?.('loaded');
   const { positionals, values } = parseArgs({ allowPositionals: true, options: { to: { type: 'string' } } });
   const [command = 'up', ...rest] = positionals;
   if (!['up', 'down', 'status'].includes(command) || rest.length > 0) {

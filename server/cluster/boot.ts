@@ -62,7 +62,13 @@ export interface Step {
   args?: readonly string[];
   env: Readonly<Record<string, string>>;
   secret?: boolean;
+  /** It is killed when it is not done by then: whoever waits for it would wait for ever. */
+  limitMs: number;
+  /** It is killed when it has not told its parent `loaded` by then. Without it, it need not say so. */
+  loadLimitMs?: number;
 }
+
+const LOOK_MS = 100;
 
 /** Runs one short-lived program at a time, and can stop it when the start is called off. */
 export class Steps {
@@ -80,25 +86,30 @@ export class Steps {
 
   /**
    * Runs a script of ours to its end; one whose first import is `parent-watch.ts` ends with us. `secret`: what it prints as its result does not belong into a log.
-   * @throws BootFailure with the child's exit code, when it is one of ours, else 70
+   * @throws BootFailure with the child's exit code, when it is one of ours, else 70; 70 as well when it takes too long
    */
-  async run({ what, script, args = [], env, secret = false }: Step): Promise<void> {
+  async run({ what, script, args = [], env, secret = false, limitMs, loadLimitMs }: Step): Promise<void> {
     if (this.#cancelled) throw new BootFailure(EXIT.forced, 'the start was called off');
     const watched = watchdogArguments(process.pid, true);
     const child = spawn(process.execPath, [script, ...watched, ...args], {
       env: childEnvironment(env),
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', 'pipe', 'pipe', ...(loadLimitMs === undefined ? [] : (['ipc'] as const))],
     });
     this.#running = child;
     const tail = new Tail((line) => process.stderr.write(`${line}\n`));
     if (secret) child.stdout?.resume();
     else tail.follow(child.stdout);
     tail.follow(child.stderr);
+    const limits = new Limits(child);
     const { code, signal } = await new Promise<{ code: number | null; signal: string | null }>((resolve, reject) => {
       child.once('error', reject);
       child.once('close', (exitCode, exitSignal) => resolve({ code: exitCode, signal: exitSignal }));
+      // Not waited for: what hangs in the kernel, as on a file of a lost server, dies when that lets go of it.
+      limits.watch(limitMs, loadLimitMs, (late) => reject(new BootFailure(EXIT.loadError, `${what} failed: ${late}${inBrackets(tail)}`)));
+    }).finally(() => {
+      limits.end();
+      this.#running = undefined;
     });
-    this.#running = undefined;
     if (code === 0) return;
     if (this.#cancelled) throw new BootFailure(EXIT.forced, 'the start was called off');
     const known = meaningOf(code);
@@ -109,3 +120,37 @@ export class Steps {
     throw new BootFailure(exitCode, `${what} failed: ${why}${lastWords && lastWords !== why ? ` (${lastWords})` : ''}`);
   }
 }
+
+const inBrackets = ({ lines }: Tail): string => (lines.length > 0 ? ` (${lines.at(-1)})` : '');
+
+/** Kills a step that takes too long. Counts looks rather than time: a pause of the primary, or of the machine, is not the step's. */
+class Limits {
+  readonly #child: ChildProcess;
+  #timer: NodeJS.Timeout | undefined;
+  #loaded = false;
+
+  constructor(child: ChildProcess) {
+    this.#child = child;
+  }
+
+  watch(limitMs: number, loadLimitMs: number | undefined, onLate: (what: string) => void): void {
+    this.#child.on('message', (message) => {
+      this.#loaded ||= message === 'loaded';
+    });
+    let ran = 0;
+    this.#timer = setInterval(() => {
+      ran += LOOK_MS;
+      const unloaded = loadLimitMs !== undefined && !this.#loaded && ran >= loadLimitMs;
+      if (!unloaded && ran < limitMs) return;
+      this.end();
+      this.#child.kill('SIGKILL');
+      onLate(unloaded ? `it had not loaded within ${seconds(loadLimitMs)}` : `it was not done within ${seconds(limitMs)}`);
+    }, LOOK_MS);
+  }
+
+  end(): void {
+    clearInterval(this.#timer);
+  }
+}
+
+const seconds = (ms: number): string => `${Math.round(ms / 1000)} s`;

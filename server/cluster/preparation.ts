@@ -15,6 +15,12 @@ interface Embedded {
   stop(): Promise<void>;
 }
 
+/**
+ * For all that a migration, or the demo seed, has to do. Longer than the ten minutes for which one migration waits for another. What takes
+ * longer still is done beforehand, by `npm run db:migrate`.
+ */
+const STEP_LIMIT_MS = 30 * 60_000;
+
 export class Preparation {
   readonly #scripts: { migrate: string; seed: string };
   readonly #steps = new Steps();
@@ -47,7 +53,14 @@ export class Preparation {
     await this.migrate();
     // It prints the passwords of the demo accounts; the banner shows them in development.
     if (config.DB_SEED === 'demo')
-      await this.#steps.run({ what: 'the demo seed', script: this.#scripts.seed, args: ['--if-empty'], env: this.#childEnv, secret: true });
+      await this.#steps.run({
+        what: 'the demo seed',
+        script: this.#scripts.seed,
+        args: ['--if-empty'],
+        env: this.#childEnv,
+        secret: true,
+        limitMs: STEP_LIMIT_MS,
+      });
   }
 
   /**
@@ -55,7 +68,13 @@ export class Preparation {
    * either fails. @throws BootFailure
    */
   migrate(): Promise<void> {
-    return this.#steps.run({ what: 'the migration', script: this.#scripts.migrate, env: this.#childEnv });
+    return this.#steps.run({
+      what: 'the migration',
+      script: this.#scripts.migrate,
+      env: this.#childEnv,
+      limitMs: STEP_LIMIT_MS,
+      loadLimitMs: config.BOOT_TIMEOUT * 1_000,
+    });
   }
 
   /** Ends a step that is under way, and lets none begin. */
