@@ -3,7 +3,7 @@
  * what it was given before is asked; one that is out for a profile, or full, only when there is no better one at all.
  *
  * The connections of a worker that is slower than the others (sluggish.ts) count for more, so it gets the few that it can serve as
- * soon as anybody; and one in a while, whatever the others hold, to learn whether it still is.
+ * soon as anybody; and one in a while, whatever it and the others hold, to learn whether it still is.
  *
  * A worker that comes back empty takes one connection after another, and the others are always free meanwhile: they would get most of
  * what belongs to it, for as long as clients keep their connections. So a connection waits a moment for a worker that holds far fewer.
@@ -43,9 +43,11 @@ export interface Choice {
   max: number;
 }
 
-/** What it would hold if it got this one, in connections of an ordinary worker, less the one. */
-const weighed = ({ live, weight, givenAt }: Candidate, now: number): number =>
-  weight === 1 || now - givenAt >= TRY_EACH_MS ? live : (live + 1) * weight - 1;
+/** What it would hold if it got this one, in connections of an ordinary worker, less the one; -1: it is to be tried. */
+function weighed({ live, weight, givenAt }: Candidate, now: number): number {
+  if (weight === 1) return live;
+  return now - givenAt >= TRY_EACH_MS ? -1 : (live + 1) * weight - 1;
+}
 
 /** The index of the worker to ask, or -1: let the connection wait. */
 export function chooseWorker(candidates: readonly Candidate[], { now, turn, max }: Choice): number {
@@ -70,7 +72,7 @@ export function chooseWorker(candidates: readonly Candidate[], { now, turn, max 
     betterExists = true;
     const load = weighed(candidate, now);
     if (untakenSince !== null) {
-      if (now - untakenSince < PATIENCE_MS) fewestSoon = Math.min(fewestSoon, load);
+      if (now - untakenSince < PATIENCE_MS && load >= 0) fewestSoon = Math.min(fewestSoon, load);
     } else if (load < fewest) {
       best = index;
       fewest = load;

@@ -37,7 +37,7 @@ type Taker = Pick<WorkerHandle, 'pid' | 'state' | 'drain' | 'killReason'> & {
 
 interface Waiting {
   readonly connection: Accepted;
-  readonly since: number;
+  since: number;
   tries: number;
 }
 
@@ -69,6 +69,10 @@ const HOLD_MAX = 2_000;
 const MAX_TRIES = 5;
 /** What a worker still said is in the channel when its exit is known: read it first. */
 const READ_REST_MS = 50;
+/** A tick that comes so late was held up by this process itself. Less than TAKE_BACK_MS, or a connection could be given twice. */
+const LATE_TICK_MS = 1_000;
+/** A worker that nothing can be sent to is left alone for so long; mostly its exit follows. */
+const BROKEN_MS = 1_000;
 
 class Lane implements Candidate {
   readonly child: TakingChild;
@@ -77,7 +81,9 @@ class Lane implements Candidate {
   given: { number: number; waiting: Waiting; at: number } | null = null;
   /** A connection that was taken back; the worker has not answered for it. */
   owed: number | null = null;
-  broken = false;
+  gone = false;
+  /** Since when nothing can be sent to it. */
+  brokenSince: number | null = null;
   weight = 1;
   givenAt = Number.NEGATIVE_INFINITY;
   readonly addresses = new Map<number, string>();
@@ -88,7 +94,7 @@ class Lane implements Candidate {
 
   get serving(): boolean {
     const { worker } = this;
-    if (!worker || this.broken || worker.killReason !== null || !this.child.connected) return false;
+    if (!worker || this.gone || this.brokenSince !== null || worker.killReason !== null || !this.child.connected) return false;
     return worker.state === 'ready' || (worker.state === 'draining' && worker.drain?.reason === 'stop');
   }
 
@@ -110,6 +116,7 @@ export class Dispatcher {
   readonly #lanes: Lane[] = [];
   #queue: Waiting[] = [];
   readonly #byAddress = new Map<string, number>();
+  #tickedAt: number;
   #turn = 0;
   #number = 0;
   #accepted = 0;
@@ -118,6 +125,7 @@ export class Dispatcher {
 
   constructor(options: DispatcherOptions) {
     this.#options = { now: () => performance.now(), ...options };
+    this.#tickedAt = this.#options.now();
   }
 
   get numbers(): DispatchNumbers {
@@ -149,7 +157,8 @@ export class Dispatcher {
     child.on('message', (message: unknown) => {
       if (isFromTaker(message)) this.#hear(lane, message);
     });
-    child.once('exit', () => setTimeout(() => this.#bury(lane), READ_REST_MS));
+    // After the next look at the channels, should this process have stood still for as long.
+    child.once('exit', () => setTimeout(() => setImmediate(() => this.#bury(lane)), READ_REST_MS));
   }
 
   /** The workers or their states have changed. */
@@ -174,11 +183,22 @@ export class Dispatcher {
   /** Takes back what was not taken in time, and refuses what waited too long. Call a few times a second. */
   tick(): void {
     const now = this.#options.now();
-    for (const lane of this.#lanes)
+    const gap = now - this.#tickedAt;
+    this.#tickedAt = now;
+    if (gap >= LATE_TICK_MS) {
+      this.#excuse(gap);
+      return;
+    }
+    for (const lane of this.#lanes) {
+      if (lane.brokenSince !== null && now - lane.brokenSince >= BROKEN_MS) lane.brokenSince = null;
       if (lane.given && now - lane.given.at >= TAKE_BACK_MS) {
         lane.owed = lane.given.number;
+        // Without the connection: it is answered like any other that the worker cannot take, and then nothing is owed. A worker that
+        // had no descriptor left has never heard of the first.
+        lane.child.send({ give: lane.owed, at: 0 }, undefined as never, { keepOpen: false }, ignore);
         this.#takeBack(lane);
       }
+    }
     this.#queue = this.#queue.filter((waiting) => {
       if (now - waiting.since < HOLD_MS) return true;
       this.#drop(waiting);
@@ -194,17 +214,23 @@ export class Dispatcher {
     for (const { child } of this.#lanes) if (child.connected) child.send({ last: true }, undefined as never, { keepOpen: false }, ignore);
   }
 
+  /** This process stood still: what was answered meanwhile is not read yet, and nobody is blamed for the time. */
+  #excuse(gap: number): void {
+    for (const { given } of this.#lanes) if (given) given.at += gap;
+    for (const waiting of this.#queue) waiting.since += gap;
+  }
+
   /** Reports come once a second. */
   #weigh(): void {
     const serving = this.#lanes.filter((lane) => lane.serving);
-    const typical = serving.map(({ worker }) => worker?.report?.typical_ms ?? null);
-    const weights = weightsOf(typical);
+    const paces = serving.map(({ worker, weight }) => ({ typicalMs: worker?.report?.typical_ms ?? null, weight }));
+    const weights = weightsOf(paces);
     for (const [index, lane] of serving.entries()) {
       const weight = weights[index] as number;
       if (weight > 1 !== lane.weight > 1)
         log.warn(weight > 1 ? 'a worker is slower than the others and gets fewer connections' : 'a worker is as fast as the others again', {
           worker_pid: lane.child.pid,
-          typical_ms: typical,
+          typical_ms: paces.map(({ typicalMs }) => typicalMs),
         });
       lane.weight = weight;
     }
@@ -230,8 +256,7 @@ export class Dispatcher {
     lane.live += 1;
     lane.child.send({ give: number, at: Math.floor(monotonicMs()) }, waiting.connection.handle as never, { keepOpen: true }, (error) => {
       if (!error) return;
-      // The channel is closing: the exit follows.
-      lane.broken = true;
+      lane.brokenSince = this.#options.now();
       if (lane.given?.number === number) this.#takeBack(lane);
     });
   }
@@ -272,7 +297,7 @@ export class Dispatcher {
   }
 
   #bury(lane: Lane): void {
-    lane.broken = true;
+    lane.gone = true;
     this.#lanes.splice(this.#lanes.indexOf(lane), 1);
     for (const number of [...lane.addresses.keys()]) this.#leave(lane.addresses, number);
     this.#takeBack(lane);

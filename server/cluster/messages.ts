@@ -84,7 +84,7 @@ export interface Report {
   idle_connections: number;
   /** Longest request since the previous report. */
   max_ms: number;
-  /** Middle of its last answers that were no failure; null while there are too few to say. */
+  /** What its answers lately took, as their geometric mean; null while there are too few to say. */
   typical_ms: number | null;
   elu: number;
   lag_p50: number;

@@ -44,8 +44,12 @@ function plainPages(endpoints: readonly Endpoint[]): RequestHandler {
   router.all([...PROBE_PATHS, ...DOCS_PATHS], onlyGet);
   const paths = new Set([...PROBE_PATHS, ...OPS_PATHS, ...DOCS_PATHS].flatMap((path) => [path, `${path}/`]));
   return (req, res, next) => {
-    if (paths.has(req.path)) router(req, res, next);
-    else next();
+    if (!paths.has(req.path)) {
+      next();
+      return;
+    }
+    req.state.isPlain = true;
+    router(req, res, next);
   };
 }
 

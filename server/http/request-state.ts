@@ -26,6 +26,8 @@ export class RequestState {
   route: string | undefined;
   /** Path parameters as they came, by name. */
   params: Readonly<Record<string, string>> = NO_PARAMS;
+  /** A probe, a page of operations or of the reference: nothing of the shop. */
+  isPlain = false;
   /** Error code of the answer, when it was a refusal. */
   code: string | undefined;
   /** End of the access token that was accepted, Unix seconds. */

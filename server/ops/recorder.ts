@@ -17,6 +17,8 @@ export interface RequestRecord {
   requestId: string;
   /** Error code of the reply, when it was a refusal. */
   code?: string | undefined;
+  /** No probe and no page of operations. */
+  isWork: boolean;
 }
 
 export interface SlowRequest {
@@ -76,14 +78,15 @@ const KEPT = 20;
 
 const nothing = (): RecentEntries => ({ slow_requests: [], slow_queries: [], slow_plans: [], errors: [], repeated_reads: [] });
 
-/** Answers whose middle is the typical one, and the fewest that say anything. */
-const TYPICAL_OF = 32;
-const TYPICAL_LEAST = 16;
+/** What an answer still counts for at the next report: after ten seconds a third, after half a minute hardly anything. */
+const REMEMBERED = 0.9;
+/** The fewest answers that say what is typical: less than a worker gets that is only tried once a second. */
+const LEAST_ANSWERS = 8;
+const LEAST_MS = 0.1;
 
 let fresh = nothing();
-/** Milliseconds of the last answers, the oldest overwritten. */
-const latest: number[] = [];
-let next = 0;
+/** Of the last answers: how many, and the sum of the logarithms of their milliseconds. */
+const latest = { answers: 0, logs: 0 };
 let answered = 0;
 let errors5xx = 0;
 let maxMs = 0;
@@ -96,18 +99,18 @@ function keep<T>(ring: T[], entry: T): void {
 const round = (ms: number): number => Math.round(ms * 10) / 10;
 
 /** To be called once for each answered request, after the reply was sent. */
-export function recordRequest({ route, method, status, ms, dbMs, queries, requestId, code }: RequestRecord, at = new Date()): void {
+export function recordRequest({ route, method, status, ms, dbMs, queries, requestId, code, isWork }: RequestRecord, at = new Date()): void {
   answered += 1;
   if (ms > maxMs) maxMs = ms;
   const name = `${method} ${route}`;
   if (ms > config.LOG_SLOW_REQUEST_MS)
     keep(fresh.slow_requests, { request_id: requestId, route: name, ms: round(ms), db_ms: round(dbMs), queries, at: at.toISOString() });
-  if (status < 500) {
-    // A quick refusal says nothing of how fast the work is done.
-    latest[next] = ms;
-    next = (next + 1) % TYPICAL_OF;
-    return;
+  // How quickly something is refused says nothing of how quickly the work is done.
+  if (isWork && status < 400) {
+    latest.answers += 1;
+    latest.logs += Math.log(Math.max(ms, LEAST_MS));
   }
+  if (status < 500) return;
   errors5xx += 1;
   const word = code ?? `http_${status}`;
   keep(fresh.errors, { request_id: requestId, route: name, code: word, fingerprint: `${name} ${word}`, at: at.toISOString() });
@@ -177,20 +180,23 @@ export interface RecorderTotals {
   errors_5xx: number;
   /** Longest request since the previous call, milliseconds. */
   max_ms: number;
-  /** Middle of the last answers that were no failure, milliseconds; null while there are too few. */
+  /** Geometric mean of what was done in the last ten seconds or so, milliseconds; null while that is too little. */
   typical_ms: number | null;
   recent: RecentEntries;
 }
 
-function typicalMs(): number | null {
-  if (latest.length < TYPICAL_LEAST) return null;
-  return round([...latest].sort((a, b) => a - b)[latest.length >> 1] as number);
-}
+/**
+ * A middle value would jump where half of the answers come from a cache, an arithmetic mean with every export; the mean of the
+ * logarithms does neither.
+ */
+const typicalMs = (): number | null => (latest.answers < LEAST_ANSWERS ? null : round(Math.exp(latest.logs / latest.answers)));
 
 /** Totals so far and the entries since the previous call, which are handed over: a second call does not repeat them. */
 export function drainRecorder(): RecorderTotals {
   const totals = { answered, errors_5xx: errors5xx, max_ms: round(maxMs), typical_ms: typicalMs(), recent: fresh };
   fresh = nothing();
   maxMs = 0;
+  latest.answers *= REMEMBERED;
+  latest.logs *= REMEMBERED;
   return totals;
 }

@@ -38,7 +38,7 @@ function report(req: Request, res: Response, path: string): void {
     }
     if (aborted) metrics.aborted.inc();
   }
-  recordRequest({ route, method, status, ms, dbMs, queries, requestId: state.id, code: state.code });
+  recordRequest({ route, method, status, ms, dbMs, queries, requestId: state.id, code: state.code, isWork: !state.isPlain && !aborted });
   for (const read of reads?.repeated() ?? []) {
     metrics.repeatedReads.inc({ route });
     recordRepeatedRead(`${method} ${route}`, read);

@@ -8,6 +8,7 @@ let now = 0;
 class FakeChild extends EventEmitter {
   readonly pid: number;
   connected = true;
+  fails = false;
   readonly sent: { message: ToTaker; handle: unknown }[] = [];
   readonly worker: {
     pid: number;
@@ -26,13 +27,18 @@ class FakeChild extends EventEmitter {
 
   send(message: ToTaker, handle: unknown, _options: unknown, done: (error: Error | null) => void): boolean {
     this.sent.push({ message, handle });
-    done(null);
+    done(this.fails ? new Error('EPIPE') : null);
     return true;
   }
 
   /** Numbers that it was given, oldest first. */
   get given(): number[] {
-    return this.sent.flatMap(({ message }) => ('give' in message ? [message.give] : []));
+    return this.sent.flatMap(({ message, handle }) => ('give' in message && handle !== undefined ? [message.give] : []));
+  }
+
+  /** Numbers of which it was asked, without the connection, what has become of them. */
+  get asked(): number[] {
+    return this.sent.flatMap(({ message, handle }) => ('give' in message && handle === undefined ? [message.give] : []));
   }
 
   take(closed: number[] = []): number {
@@ -48,7 +54,7 @@ class FakeChild extends EventEmitter {
   die(): void {
     this.connected = false;
     this.emit('exit', null, 'SIGKILL');
-    jest.advanceTimersByTime(50);
+    jest.advanceTimersByTime(51);
   }
 }
 
@@ -81,7 +87,14 @@ function setUp(workers: number, options: { maxConnections?: number; maxPerAddres
     dispatcher.accept(connection);
     return connection;
   };
-  return { dispatcher, children: children as [FakeChild, FakeChild], update, connect };
+  /** Time passes as it does: with a look ten times a second. */
+  const pass = (ms: number) => {
+    for (let passed = 0; passed < ms; passed += 100) {
+      now += 100;
+      dispatcher.tick();
+    }
+  };
+  return { dispatcher, children: children as [FakeChild, FakeChild], update, connect, pass };
 }
 
 beforeEach(() => {
@@ -134,14 +147,12 @@ test('a worker dies with one untaken › another one gets it, and its other conn
 });
 
 test('a worker does not answer in time › another one gets it, and nothing more is given until the first has answered', () => {
-  const { dispatcher, children, update, connect } = setUp(2);
+  const { dispatcher, children, update, connect, pass } = setUp(2);
   update();
   connect();
-  now = TAKE_BACK_MS - 1;
-  dispatcher.tick();
+  pass(TAKE_BACK_MS - 100);
   expect(children[1].given).toHaveLength(0);
-  now = TAKE_BACK_MS;
-  dispatcher.tick();
+  pass(200);
   expect(children[1].given).toHaveLength(1);
   children[1].take();
   for (let count = 0; count < 3; count += 1) {
@@ -153,6 +164,62 @@ test('a worker does not answer in time › another one gets it, and nothing more
   connect();
   expect(children[0].given).toHaveLength(2);
   expect(dispatcher.numbers).toMatchObject({ regiven: 1, live: 5, unacked: 1 });
+});
+
+test('a connection is lost on its way › the worker is asked for it again without one, and serves on when it has answered', () => {
+  const { children, update, connect, pass } = setUp(1);
+  update();
+  connect();
+  pass(TAKE_BACK_MS);
+  expect(children[0].asked).toEqual(children[0].given);
+  pass(60_000);
+  expect(children[0].asked).toHaveLength(1);
+  connect();
+  expect(children[0].given).toHaveLength(1);
+  children[0].refuse();
+  expect(children[0].given).toHaveLength(2);
+});
+
+test('this process stood still for longer than a worker has time › what the worker answered meanwhile is read first', () => {
+  const { dispatcher, children, update, connect, pass } = setUp(2);
+  update();
+  const connection = connect();
+  pass(500);
+  now += 10 * TAKE_BACK_MS;
+  dispatcher.tick();
+  expect(children[1].given).toHaveLength(0);
+  children[0].take();
+  pass(TAKE_BACK_MS);
+  expect([connection.closed, children[1].given.length]).toEqual([true, 0]);
+});
+
+test('this process stood still while connections waited for a worker › they are held for as long as ever', () => {
+  const { dispatcher, connect, pass } = setUp(1);
+  const waiting = connect();
+  pass(5_000);
+  now += 60_000;
+  dispatcher.tick();
+  pass(4_900);
+  expect(waiting.refused).toBe(false);
+  pass(200);
+  expect(waiting.refused).toBe(true);
+});
+
+test('something could not be sent to a worker that lives › others get it, and a second later it gets its share again', () => {
+  const { dispatcher, children, update, connect, pass } = setUp(2);
+  update();
+  children[0].fails = true;
+  connect();
+  expect(children.map(({ given }) => given.length)).toEqual([1, 1]);
+  children[1].take();
+  connect();
+  children[1].take();
+  expect(children.map(({ given }) => given.length)).toEqual([1, 2]);
+  children[0].fails = false;
+  pass(1_000);
+  connect();
+  expect(children.map(({ given }) => given.length)).toEqual([2, 2]);
+  expect(dispatcher.numbers).toMatchObject({ regiven: 1, waiting: 0 });
 });
 
 test('a worker is stalled › the others get everything until it turns again', () => {
@@ -171,12 +238,11 @@ test('a worker is stalled › the others get everything until it turns again', (
 });
 
 test('nobody can take it for 10 s › it is refused, and the next ones are held anew', () => {
-  const { dispatcher, children, update, connect } = setUp(1);
+  const { dispatcher, children, update, connect, pass } = setUp(1);
   const early = connect();
-  now = 9_000;
+  pass(9_000);
   const late = connect();
-  now = 10_000;
-  dispatcher.tick();
+  pass(1_000);
   expect([early.refused, late.refused]).toEqual([true, false]);
   update();
   expect(children[0].given).toHaveLength(1);
@@ -249,17 +315,17 @@ test('the end › told to the workers behind what they were given, and what wait
   expect(children[0].sent.at(-1)?.message).toEqual({ last: true });
 });
 
-test('a worker is ten times as slow as the other › it gets one connection a second, and its share when it is as fast again', () => {
-  const { dispatcher, children, update, connect } = setUp(2);
-  const [slow, fast] = children;
+test('a worker is ten times as slow as the others › it gets one connection a second, and its share when it is as fast again', () => {
+  const { dispatcher, children, update, connect, pass } = setUp(4);
+  const [slow, ...others] = children as [FakeChild, ...FakeChild[]];
   update();
   // Each connection is taken, and is over when the next one comes.
   const serve = (count: number) => {
     const before = slow.given.length;
     for (let each = 0; each < count; each += 1) {
-      const given = [slow.given.length, fast.given.length];
+      const given = children.map((child) => child.given.length);
       connect();
-      for (const [index, child] of [slow, fast].entries())
+      for (const [index, child] of children.entries())
         if (child.given.length > (given[index] as number)) {
           const number = child.take();
           child.emit('message', { closed: [number] });
@@ -268,14 +334,14 @@ test('a worker is ten times as slow as the other › it gets one connection a se
     }
     return slow.given.length - before;
   };
-  expect(serve(200)).toBe(100);
+  expect(serve(200)).toBe(50);
   slow.worker.report.typical_ms = 50;
-  fast.worker.report.typical_ms = 5;
-  dispatcher.tick();
+  for (const { worker } of others) worker.report.typical_ms = 5;
+  pass(200);
   expect(dispatcher.slow).toEqual([slow.pid]);
   expect(serve(200)).toBe(2);
   slow.worker.report.typical_ms = 5;
-  dispatcher.tick();
+  pass(200);
   expect(dispatcher.slow).toEqual([]);
-  expect(serve(200)).toBe(100);
+  expect(serve(200)).toBe(50);
 });
