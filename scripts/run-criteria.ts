@@ -1,6 +1,6 @@
 /**
  * `npm run test:cluster [-- jest arguments]`: measures the criteria of the cluster (tests/criteria) and prints them as a table:
- * criterion, required, measured. What only counts runs in pairs; a file that says `@alone` in its first lines compares times, so nothing
+ * criterion, required, measured. What only counts runs three at a time, for it mostly waits; a file that says `@alone` in its first lines compares times, so nothing
  * runs beside it. `npm run bench:cluster` takes the full counts and the time limits of an idle machine, everything alone. Exits
  * non-zero unless every criterion was measured and met; with arguments, those that ran.
  */
@@ -48,7 +48,7 @@ function runs(): JestRun[] {
   const isAlone = (name: string): boolean => readFileSync(join(FOLDER, name), 'utf8').slice(0, HEAD).includes('@alone');
   const these = (chosen: string[]): string[] => ['--runTestsByPath', ...chosen.map((name) => join(FOLDER, name))];
   return [
-    { name: 'pairs', args: [...base, '--maxWorkers=2', ...these(files.filter((name) => !isAlone(name)))], environment },
+    { name: 'together', args: [...base, '--maxWorkers=3', ...these(files.filter((name) => !isAlone(name)))], environment },
     { name: 'alone', args: [...base, '--runInBand', ...these(files.filter(isAlone))], environment },
   ];
 }
