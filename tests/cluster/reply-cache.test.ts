@@ -8,18 +8,36 @@ const READERS = 12;
 const ROUNDS = 25;
 const DASHBOARD = '/api/admin/dashboard/stats';
 const TECHNICIANS = '/api/admin/technicians';
+const ANALYTICS = '/api/admin/analytics/appointments';
 
 /** Uses no reply that was begun within a second of its start: the clocks of two machines may differ by so much. */
 const TRUSTS_AFTER_S = 2;
 
-/** With all its workers, and old enough to use what is kept in Redis. */
+/** With all its workers and nothing else that loads, and old enough to use what is kept in Redis. */
 async function start(env: Record<string, string | undefined> = {}): Promise<Running> {
-  const service = await startSteady({ RATE_LIMIT_SESSION: '100000/60', ...env });
+  const service = await startSteady({ RATE_LIMIT_SESSION: '100000/60', WORKER_STANDBY: 'false', JOBS: 'false', ...env });
   await eventually('a settled instance', async () => {
     const { cluster, service: self } = await stats(service);
     return cluster.booted_workers === cluster.workers.target && self.uptime > TRUSTS_AFTER_S;
   });
   return service;
+}
+
+/**
+ * The first requests of a process are slow, and where many processes share few processors they may keep its event loop for longer than
+ * it waits for Redis: then it computes the reply itself, as it should, and nothing is compared that way.
+ */
+async function warmUp(services: Running[]): Promise<void> {
+  const ROUNDS_OF = 10;
+  const paths = [TECHNICIANS, ANALYTICS, TECHNICIANS, ANALYTICS];
+  const somebody = await createOwner();
+  for (const service of services) {
+    for (let round = 0; round < ROUNDS_OF; round += 1) await Promise.all(paths.map((path) => get(service, path, somebody)));
+    await eventually('the primary has counted them', async () => {
+      const { hits, misses } = (await stats(service)).cache;
+      return hits + misses === ROUNDS_OF * paths.length;
+    });
+  }
 }
 
 interface Owner {
@@ -42,6 +60,7 @@ const count = (outcomes: Outcome[], value: string): number => outcomes.filter(({
 
 /** A hundred of the same in one second, from as many connections. */
 async function stampede(service: Running, owner: Owner): Promise<void> {
+  const { cache: before } = await stats(service);
   const outcomes = await Promise.all(
     Array.from({ length: 100 }, async (_, index) => {
       await new Promise((resolve) => setTimeout(resolve, index * 10));
@@ -57,13 +76,21 @@ async function stampede(service: Running, owner: Owner): Promise<void> {
     return sumOf(body, 'autoshop_cache_requests_total', 'readDashboardStats') === 100;
   });
   const { cache, routes } = await stats(service);
-  expect(cache).toMatchObject({ status: 'ready', hits: 99, misses: 1, sets: 1, hit_ratio: 0.99, hitRate: 99, errors: 0, fallback: 0 });
+  expect(cache).toMatchObject({
+    status: 'ready',
+    hits: before.hits + 99,
+    misses: before.misses + 1,
+    sets: before.sets + 1,
+    errors: before.errors,
+    fallback: before.fallback,
+  });
+  expect(cache.hit_ratio).toBeCloseTo(cache.hits / (cache.hits + cache.misses), 4);
   expect(routes.find(({ route }) => route === 'readDashboardStats')?.cache_hit_ratio).toBe(0.99);
 }
 
 /** The same at one moment: who comes while it is computed waits for it. */
 async function rush(service: Running, owner: Owner): Promise<void> {
-  const outcomes = await Promise.all(Array.from({ length: 40 }, () => get(service, '/api/admin/analytics/appointments', owner)));
+  const outcomes = await Promise.all(Array.from({ length: 40 }, () => get(service, ANALYTICS, owner)));
   expect([count(outcomes, 'miss'), count(outcomes, 'hit')]).toEqual([1, 39]);
 }
 
@@ -114,6 +141,7 @@ async function writesAreSeenUnderLoad(service: Running, owner: Owner): Promise<v
 describe('without Redis', () => {
   test('four workers › a hundred requests in a second compute once, a write by any worker is seen by all at once', async () => {
     const service = await start();
+    await warmUp([service]);
     const owner = await createOwner();
     await stampede(service, owner);
     expect((await stats(service)).cache.backend).toBe('memory');
@@ -138,10 +166,11 @@ describe('without Redis', () => {
 });
 
 describeWith('redis', 'with Redis', () => {
-  test('two instances of four workers › computed once for all, a write on one is seen on the other at once', async () => {
+  test('two instances of two workers › computed once for all, a write on one is seen on the other at once', async () => {
     const { url } = await startRedis();
-    const env = { REDIS_URL: url, INSTANCES: '2', DB_MAX_CONNECTIONS: '200' };
+    const env = { REDIS_URL: url, INSTANCES: '2', WORKERS: '2', DB_MAX_CONNECTIONS: '200' };
     const [one, two] = await Promise.all([start(env), start(env)]);
+    await warmUp([one, two]);
     const owner = await createOwner();
     await stampede(one, owner);
     expect((await get(two, DASHBOARD, owner)).headers['x-cache']).toBe('hit');
