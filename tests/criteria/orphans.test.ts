@@ -78,7 +78,7 @@ criterion('K15', 'nothing is left behind', async (measure) => {
   await blocked;
 
   const folder = temporaryFolder('deaths');
-  const own = await startChaos({ env: { WORKERS: '4', DATA_DIR: folder, KEEP_ALIVE_TIMEOUT: '1' } });
+  const own = await startChaos({ env: { WORKERS: '4', DATA_DIR: folder, KEEP_ALIVE_TIMEOUT: '1', ROLL_CANARY: '1' } });
   const deaths = counts(100);
   const dead = new Set<number>();
   while (dead.size < deaths) {
