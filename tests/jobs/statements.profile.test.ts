@@ -102,7 +102,6 @@ test('the server as it is now › limit, connections, an open transaction and it
   const before = (await profiles.unsafeReadDatabaseFigures()).server;
   const [limit] = await rows<{ max_connections: string }>('SHOW max_connections');
   expect(before.max_connections).toBe(Number(limit?.max_connections));
-  expect(before.idle_in_transaction).toBe(0);
   await db.inTransaction(async () => {
     await db.unsafeQuery({ text: 'SELECT 1' });
     await db.unsafeQuery({ text: 'SELECT pg_sleep(0.05)' });
@@ -114,9 +113,11 @@ test('the server as it is now › limit, connections, an open transaction and it
     );
     const { rows: seen } = await other.query(SERVER_FIGURES.text);
     await other.end();
-    expect(seen[0]).toMatchObject({ idle_in_transaction: 1 });
+    // Of the whole server, which other tests use as well: ours at least.
+    expect(seen[0].idle_in_transaction).toBeGreaterThanOrEqual(1);
     expect(seen[0].longest_transaction_s).toBeGreaterThanOrEqual(0.05);
-    expect(seen[0].used).toBeGreaterThan(before.used - 1);
+    expect(seen[0].used).toBeGreaterThanOrEqual(2);
+    expect(seen[0].used).toBeLessThanOrEqual(before.max_connections);
   });
 });
 
