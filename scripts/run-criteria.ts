@@ -1,8 +1,8 @@
 /**
  * `npm run test:cluster [-- jest arguments]`: measures the criteria of the cluster (tests/criteria) and prints them as a table:
- * criterion, required, measured. What only counts runs three at a time, for it mostly waits; a file that says `@alone` in its first lines compares times, so nothing
- * runs beside it. `npm run bench:cluster` takes the full counts and the time limits of an idle machine, everything alone. Exits
- * non-zero unless every criterion was measured and met; with arguments, those that ran.
+ * criterion, required, measured. What only counts runs three at a time, for it mostly waits; a file that says `@alone` in its first
+ * lines compares times, so nothing runs beside it. `npm run bench:cluster` takes the full counts and the time limits of an idle machine,
+ * everything alone. Exits non-zero unless every criterion was measured and met; with arguments, those that ran.
  */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

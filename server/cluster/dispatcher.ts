@@ -81,7 +81,6 @@ class Lane implements Candidate {
   given: { number: number; waiting: Waiting; at: number } | null = null;
   /** A connection that was taken back; the worker has not answered for it. */
   owed: number | null = null;
-  gone = false;
   /** Since when nothing can be sent to it. */
   brokenSince: number | null = null;
   weight = 1;
@@ -94,7 +93,7 @@ class Lane implements Candidate {
 
   get serving(): boolean {
     const { worker } = this;
-    if (!worker || this.gone || this.brokenSince !== null || worker.killReason !== null || !this.child.connected) return false;
+    if (!worker || this.brokenSince !== null || worker.killReason !== null || !this.child.connected) return false;
     return worker.state === 'ready' || (worker.state === 'draining' && worker.drain?.reason === 'stop');
   }
 
@@ -297,7 +296,6 @@ export class Dispatcher {
   }
 
   #bury(lane: Lane): void {
-    lane.gone = true;
     this.#lanes.splice(this.#lanes.indexOf(lane), 1);
     for (const number of [...lane.addresses.keys()]) this.#leave(lane.addresses, number);
     this.#takeBack(lane);

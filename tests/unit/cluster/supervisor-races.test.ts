@@ -132,6 +132,17 @@ describe('the last old worker of a roll has left', () => {
     return { ...made, next, refill };
   };
 
+  /** Of two workers the first is replaced by the canary, which has proved itself; the new one beside the second serves as well. */
+  const halfWay = async () => {
+    const made = await rolling();
+    const [first, second, canary] = made.children as [FakeChild, FakeChild, FakeChild];
+    canary.becomesReady();
+    made.pass(10_100);
+    first.exits(0);
+    made.latest().becomesReady();
+    return { ...made, second, canary };
+  };
+
   test('while an empty slot is being filled › not completed before that one serves, aborted when it dies instead', async () => {
     const good = await refilling();
     good.pass(20_000);
@@ -146,12 +157,7 @@ describe('the last old worker of a roll has left', () => {
   });
 
   test('while a slot waits for its back-off › not completed before it is filled', async () => {
-    const { supervisor, children, pass, latest, id } = await rolling();
-    const [first, second, canary] = children as [FakeChild, FakeChild, FakeChild];
-    canary.becomesReady();
-    pass(10_100);
-    first.exits(0);
-    latest().becomesReady();
+    const { supervisor, pass, latest, id, second, canary } = await halfWay();
     pass(10_100);
     // It lived for long enough to say nothing about the build.
     canary.exits(null, 'SIGKILL');
@@ -179,12 +185,7 @@ describe('the last old worker of a roll has left', () => {
   });
 
   test('a worker that has proved itself dies meanwhile › the roll waits for the next one, and not for its ROLL_CANARY', async () => {
-    const { supervisor, children, pass, latest, id } = await rolling();
-    const [first, second, canary] = children as [FakeChild, FakeChild, FakeChild];
-    canary.becomesReady();
-    pass(10_100);
-    first.exits(0);
-    latest().becomesReady();
+    const { supervisor, pass, latest, id, second, canary } = await halfWay();
     second.exits(0);
     pass(9_900);
     canary.exits(null, 'SIGKILL');
