@@ -55,11 +55,17 @@ class SlidingStore extends RedisStore {
     return (await this.sendCommand({ isReadOnly: false, command: ['SCRIPT', 'LOAD', TAKE] })) as string;
   }
 
+  /** Loads the script, so that the first use does not wait for that. */
+  async prepare(): Promise<void> {
+    this.incrementScriptSha ??= this.loadIncrementScript();
+    await this.incrementScriptSha;
+  }
+
   /** The script is loaded once, and again when Redis has forgotten it. */
   async take(subject: string, args: readonly (string | number)[]): Promise<Answer> {
     const key = this.prefixKey(subject);
     const run = async () => {
-      this.incrementScriptSha ??= this.loadIncrementScript();
+      await this.prepare();
       const command = ['EVALSHA', await this.incrementScriptSha, '1', key, ...args.map(String)];
       return (await this.sendCommand({ key, isReadOnly: false, command })) as unknown as Answer;
     };
@@ -101,6 +107,9 @@ export async function takeInRedis(redis: Redis, { key, limit, windowMs, cost, no
 }
 
 const subjectOf = (key: string, windowMs: number): string => `${windowMs}:${key}`;
+
+/** Brings the script to Redis. @throws as {@link askRedis} */
+export const prepareRedisLimits = (): Promise<void> => askRedis((redis) => storeOf(redis).prepare());
 
 export const redisLimits: LimitBackend = {
   take: (key, limit, windowMs, cost = 1) => askRedis((redis) => takeInRedis(redis, { key, limit, windowMs, cost })),

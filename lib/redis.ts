@@ -19,6 +19,8 @@ const BREAKER = { threshold: 3, firstPauseMs: 100, longestPauseMs: 1_000 };
 /** After as much silence the connection itself is given up, also one that was never ready: the other end may be gone without a word. */
 const SILENCE_MS = 3_000;
 const USABLE = 'usable';
+/** A connection became usable, or ended. */
+const TRIED = 'tried';
 
 let client: Redis | undefined;
 /** Null while it is not known. */
@@ -63,6 +65,11 @@ export async function redisReadyWithin(ms: number): Promise<boolean> {
   return redisReady();
 }
 
+/** Waits for the connection to be made: until {@link redisReady}, until the first try has failed, or `ms`; not at all without `REDIS_URL`. */
+export async function redisTried(ms: number): Promise<void> {
+  if (redis() && !redisReady()) await once(events, TRIED, { signal: AbortSignal.timeout(ms) }).catch(() => undefined);
+}
+
 /**
  * Which run of which server commands reach now. Another one after every restart and every fail-over: that server may have come
  * back with what it held some time ago. @throws RedisAway while it is not known
@@ -72,7 +79,7 @@ export function redisServer(): string {
   return server;
 }
 
-/** Sends a command, unless Redis is known to be away. @throws RedisAway at once; what the client throws, after 250 ms at most */
+/** Sends a command, unless Redis is known to be away. @throws RedisAway at once; what the client throws, after 250 ms as `lib/late.ts` counts them */
 export async function askRedis<T>(command: (connection: Redis) => Promise<T>): Promise<T> {
   const connection = redis();
   if (!connection || !redisReady()) throw new RedisAway();
@@ -140,6 +147,7 @@ function connect(url: string): Redis {
     connections += 1;
     server = null;
     down = true;
+    events.emit(TRIED);
   });
   const begin = async (): Promise<void> => {
     const own = connections;
@@ -151,6 +159,7 @@ function connect(url: string): Redis {
     else if (down) recovered();
     down = false;
     events.emit(USABLE);
+    events.emit(TRIED);
   };
   connection.on('ready', () => void begin());
   return connection;

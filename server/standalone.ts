@@ -20,8 +20,8 @@ export async function serveAlone(): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void leaveAlone(link));
   await runWorker({
     createListener: () => createApp(),
-    install: (connected, slot) => {
-      installClusterServices(connected, slot);
+    install: async (connected, slot) => {
+      await installClusterServices(connected, slot);
       setOpsSource(ops.start());
     },
     link,

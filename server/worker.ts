@@ -5,8 +5,10 @@
 import './cluster/parent-watch';
 
 import { isSqlite } from '../lib/dialect';
+import { log } from '../lib/log';
 import { setLimitBackend } from '../lib/rate-limit';
-import { closeRedis, redis } from '../lib/redis';
+import { closeRedis, redis, redisTried } from '../lib/redis';
+import { prepareRedisLimits } from '../lib/redis-limits';
 import { setRevocationBus } from '../lib/revocation';
 import { connectRevocationRelay } from '../lib/revocation-relay';
 import { setPinStore } from '../lib/write-pins';
@@ -21,7 +23,10 @@ import { installReplyCache } from './reply-cache';
 /** One worker of an instance asks the database server how it is. */
 const ASKING_SLOT = 1;
 
-export function installClusterServices(link: PrimaryLink, slot: number): void {
+/** How long a worker waits for Redis before it serves without it. */
+const REDIS_MS = 1_000;
+
+export async function installClusterServices(link: PrimaryLink, slot: number): Promise<void> {
   setLimitBackend(link.limits);
   setRevocationBus(link.bus);
   // SQLite has no server to ask.
@@ -29,11 +34,17 @@ export function installClusterServices(link: PrimaryLink, slot: number): void {
   installReplyCache(link);
   setPinStore(link.pins);
   setMaintenanceSource(() => link.facts().maintenance);
-  // Connected now, so that the first requests are counted there already.
-  if (redis()) {
-    lifecycle.onShutdown('redis', closeRedis);
-    lifecycle.onShutdown('revocations', connectRevocationRelay());
-  }
+  await joinRedis();
+}
+
+/** Connected before the worker serves, so that its first requests are counted with all others. */
+async function joinRedis(): Promise<void> {
+  if (!redis()) return;
+  lifecycle.onShutdown('redis', closeRedis);
+  lifecycle.onShutdown('revocations', connectRevocationRelay());
+  await redisTried(REDIS_MS);
+  // Away: the client says so itself, goes on trying, and limits are counted by this instance meanwhile.
+  await prepareRedisLimits().catch((error: unknown) => log.debug('the script of the limits is not loaded yet', { error }));
 }
 
 /** @param options of the application; tests add routes that misbehave */

@@ -30,8 +30,8 @@ import { startWatchdog } from './watchdog';
 export interface WorkerOptions {
   /** Makes the application; called before the hello, so that a worker in reserve has it ready. The database is not open yet. */
   createListener: () => RequestListener | Promise<RequestListener>;
-  /** Hands the cluster-wide services (limits, bus) to the code that uses them. */
-  install?: (link: PrimaryLink, slot: number) => void;
+  /** Hands the cluster-wide services (limits, bus) to the code that uses them; the worker serves when that is done. */
+  install?: (link: PrimaryLink, slot: number) => void | Promise<void>;
   link?: PrimaryLink;
 }
 
@@ -59,7 +59,7 @@ export async function runWorker({ createListener, install, link = connectToPrima
     await prepareDatabase(link, grant);
     setProbeSource({ facts: () => link.facts(), slot: () => grant.slot });
     setOpsSource(link.ops);
-    install?.(link, grant.slot);
+    await install?.(link, grant.slot);
     const given = link.connected && config.DISPATCH === 'least';
     const server = createHttpServer(listener, {
       max: config.MAX_CONNECTIONS,

@@ -1,6 +1,7 @@
 /** A limit is the service's, not each worker's and not each instance's: counted on real clusters, from many connections at once. */
 import { describeWith, startRedis } from '../support/services';
-import { call, type Outcome, type Running, startSteady, stats, tally } from './support';
+import { startTcpProxy } from '../support/tcp-proxy';
+import { call, eventually, type Outcome, type Running, startSteady, stats, sumOf, tally } from './support';
 
 const LIMIT = 100;
 const CLIENTS = 16;
@@ -62,5 +63,29 @@ describeWith('redis', 'two instances of four workers', () => {
       expect(rate_limit.allowed).toBeGreaterThan(0);
     }
     await Promise.all(services.map((service) => service.stop()));
+  });
+
+  test('workers that reach it only after a while › they serve when they can count there, their first requests too', async () => {
+    const { port } = await startRedis();
+    const way = await startTcpProxy(port);
+    way.delay(500);
+    const service = await start({ REDIS_URL: `redis://127.0.0.1:${way.port}`, INSTANCES: '2' });
+    expect(tally(await ask([service], 80))).toEqual({ 200: 80 });
+    await eventually('the primary has counted them', async () => (await stats(service)).rate_limit.allowed === 80);
+    const { body } = await service.ops<string>('/metrics');
+    expect(sumOf(body, 'autoshop_rate_allowed_total', 'redis')).toBe(80);
+    await service.stop();
+  });
+
+  test('one that takes connections and says nothing › the workers start without it, and count for themselves', async () => {
+    const { port } = await startRedis();
+    const way = await startTcpProxy(port);
+    way.silence();
+    const service = await start({ REDIS_URL: `redis://127.0.0.1:${way.port}` });
+    expect(tally(await ask([service], 120))).toEqual({ 200: LIMIT, 429: 20 });
+    await eventually('the primary has counted them', async () => (await stats(service)).rate_limit.allowed === LIMIT);
+    const { body } = await service.ops<string>('/metrics');
+    expect(sumOf(body, 'autoshop_rate_allowed_total', 'share')).toBe(LIMIT);
+    await service.stop();
   });
 });

@@ -9,6 +9,8 @@ export interface TcpProxy {
   cut(): void;
   /** Breaks all connections, and takes new ones without ever answering. */
   silence(): void;
+  /** New connections lead to the server only after `ms`. */
+  delay(ms: number): void;
   /** New connections lead to the server again. Those that were taken in silence stay silent. */
   heal(): void;
 }
@@ -16,6 +18,7 @@ export interface TcpProxy {
 /** To a port of this machine, closed with the test file. */
 export async function startTcpProxy(target: number): Promise<TcpProxy> {
   let way: 'open' | 'cut' | 'silent' = 'open';
+  let delayMs = 0;
   const sockets = new Set<Socket>();
   const hold = (socket: Socket): void => {
     sockets.add(socket);
@@ -25,12 +28,17 @@ export async function startTcpProxy(target: number): Promise<TcpProxy> {
     hold(client);
     if (way === 'cut') client.destroy();
     if (way !== 'open') return;
+    if (delayMs > 0) setTimeout(() => lead(client), delayMs);
+    else lead(client);
+  });
+  const lead = (client: Socket): void => {
+    if (client.destroyed) return;
     const behind = connect(target, '127.0.0.1');
     hold(behind);
     client.pipe(behind).pipe(client);
     client.on('close', () => behind.destroy());
     behind.on('close', () => client.destroy());
-  });
+  };
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const breakAll = (): void => {
@@ -48,6 +56,9 @@ export async function startTcpProxy(target: number): Promise<TcpProxy> {
     port: (server.address() as AddressInfo).port,
     cut: () => turn('cut'),
     silence: () => turn('silent'),
+    delay: (ms) => {
+      delayMs = ms;
+    },
     heal: () => turn('open'),
   };
 }
