@@ -1,6 +1,6 @@
 /** Workers that die under load: the others serve on, and the cluster is whole again within two seconds. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { call, eventually, isAlive, Load, type Outcome, type Running, startChaos, stats, TIMES, tally } from './support';
+import { call, eventually, isAlive, Load, type Outcome, type Running, reserveOf, startChaos, stats, TIMES, tally } from './support';
 
 let service: Running;
 beforeAll(async () => {
@@ -13,6 +13,7 @@ const serving = async (): Promise<number[]> =>
 
 /** Runs `act` under load, waits until four workers are ready again, and says how long that took and what clients saw. */
 async function underLoad(victim: number, act: () => Promise<unknown>): Promise<{ healedMs: number; outcomes: Outcome[]; actedAt: number }> {
+  await reserveOf(service);
   const load = new Load(service.url, { clients: 20, request: () => ({ path: '/chaos/wait?ms=5' }) });
   await eventually('load', async () => load.outcomes.length > 200);
   const actedAt = performance.now();
@@ -48,6 +49,7 @@ test.each([
   ['an uncaught exception', '/chaos/throw', 'nobody catches this'],
   ['an unhandled rejection', '/chaos/reject', 'nobody awaits this'],
 ])('%s under load › only its own request fails, the worker answers the others and is replaced within 2 s', async (_name, path, words) => {
+  await reserveOf(service);
   const before = await serving();
   const lost = (await stats(service)).metrics.lost_workers_total;
   // A request of the same worker that takes longer than the crash itself: it must still be answered.

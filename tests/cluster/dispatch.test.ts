@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { spawnService } from '../support/cluster';
 import { parseAnswers } from '../support/raw-client';
 import { temporaryFolder } from '../support/services';
-import { call, eventually, type Running, startChaos, stats, TIMES, tally } from './support';
+import { call, eventually, type Running, reserveOf, startChaos, stats, TIMES, tally } from './support';
 
 let running: Running | undefined;
 const least = async (env: Record<string, string> = {}): Promise<Running> => {
@@ -61,7 +61,7 @@ test('least, a worker stuck and then awake again › its connection was answered
 
 test('least, the only worker dies › clients that connect meanwhile are answered by the next one', async () => {
   const service = await least({ WORKERS: '1' });
-  await eventually('a worker in reserve', async () => (await stats(service)).cluster.standby?.state === 'hello');
+  await reserveOf(service);
   process.kill(service.banner.pids[0] as number, 'SIGKILL');
   const outcomes = await Promise.all(Array.from({ length: 10 }, () => call(service.url, { path: '/chaos/wait?ms=1' })));
   expect(tally(outcomes)).toEqual({ 200: 10 });

@@ -4,14 +4,13 @@ import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Service, spawnService } from '../support/cluster';
 import { temporaryFolder } from '../support/services';
-import { call, eventually, isAlive, startChaos, stats, TIMES, tally } from './support';
+import { call, eventually, isAlive, reserveOf, startChaos, stats, TIMES, tally } from './support';
 
 /** Every process of the service but the primary: workers, jobs, and the one in reserve once it is loaded. */
-const pidsOf = (service: Service): Promise<number[]> =>
-  eventually('a worker in reserve', async () => {
-    const { workers, cluster } = await stats(service);
-    return cluster.standby?.state === 'hello' && [...workers.map(({ pid }) => pid), cluster.standby.pid];
-  });
+const pidsOf = async (service: Service): Promise<number[]> => {
+  const reserve = await reserveOf(service);
+  return [...(await stats(service)).workers.map(({ pid }) => pid), reserve];
+};
 
 const WORKER_ENV = { WORKERS: '2' };
 

@@ -32,6 +32,17 @@ export const startSteady = (env: Record<string, string | undefined>): Promise<Ru
     },
   });
 
+/** The worker in reserve has loaded; resolves with its pid. Only then is one that dies replaced at once. */
+export const reserveOf = (service: Service, timeoutMs?: number): Promise<number> =>
+  eventually(
+    'a worker in reserve',
+    async () => {
+      const { standby } = (await stats(service)).cluster;
+      return standby?.state === 'hello' && standby.pid;
+    },
+    timeoutMs,
+  );
+
 export interface Outcome {
   /** HTTP status, or the errno of what went wrong, or `timeout`. */
   result: number | string;

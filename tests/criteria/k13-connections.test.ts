@@ -1,7 +1,7 @@
 /** K13. The connections of one instance, as the database server sees them, every 50 ms through all that moves them. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type pg from 'pg';
-import { eventually, Load, type Running, startChaos, stats, tally } from '../cluster/support';
+import { eventually, Load, type Running, reserveOf, startChaos, stats, tally } from '../cluster/support';
 import { closeLater } from '../support/closers';
 import { criterion, limit } from '../support/criterion';
 import { withClient } from '../support/test-cluster';
@@ -83,7 +83,7 @@ criterion('K13', 'scaling, a roll and a kill under load › the server never see
   await eventually('two workers', async () => (await grants(service)).serving === 2);
 
   // As in a service that has been running for a while: the roll has used up the worker in reserve.
-  await eventually('a worker in reserve', async () => (await stats(service)).cluster.standby?.state === 'hello', 120_000);
+  await reserveOf(service, 120_000);
   const before = await grants(service);
   const victim = (await stats(service)).workers.find(({ kind }) => kind === 'http');
   const killedAt = performance.now();
