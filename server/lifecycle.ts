@@ -189,8 +189,10 @@ export class Lifecycle {
     if (accepting) await accepting;
     else if (acceptMs > 0) await this.#takeWaiting(acceptMs);
     this.#stopAccepting();
+    // A request that began while the listener was open may still be on its way, on a connection that seems silent.
+    const quietFrom = Math.max(since + idleGraceMs, performance.now() + silentMs);
     while (performance.now() - since < limitMs) {
-      if (performance.now() - since >= idleGraceMs) this.#endSilent(silentMs);
+      if (performance.now() >= quietFrom) this.#endSilent(silentMs);
       if (this.#flights.size === 0 && this.#allEnded()) return true;
       await delay(POLL_MS);
     }

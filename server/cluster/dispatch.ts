@@ -1,6 +1,6 @@
 /**
  * Which worker gets the next connection: the one that holds the fewest. Only a worker that serves, is not stalled and has taken
- * what it was given before is asked; one that is out for a profile, or full, only when there is no better one at all.
+ * what it was given before is asked; one that rests, or is full, only when there is no better one at all.
  *
  * The connections of a worker that is slower than the others (sluggish.ts) count for more, so it gets the few that it can serve as
  * soon as anybody; and one in a while, whatever it and the others hold, to learn whether it still is.
@@ -27,7 +27,7 @@ export interface Candidate {
   readonly untakenSince: number | null;
   /** Since when its event loop has stood still; null while it turns. */
   readonly stalledSince: number | null;
-  /** Its measurements would be spoilt by new work: a profile is being taken. */
+  /** Others are to take new work where they can: a profile is being taken, or it waits until the one that it replaces has gone. */
   readonly resting: boolean;
   /** How many each of its connections counts for: 1, or more when it is slower than the others. */
   readonly weight: number;

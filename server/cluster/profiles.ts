@@ -18,7 +18,7 @@ export interface Profilable {
   readonly slot: number;
   readonly pid: number;
   readonly state: WorkerState;
-  resting: boolean;
+  profiled: boolean;
   send(message: ToChild): void;
 }
 
@@ -70,7 +70,7 @@ export class Profiles {
     const call = this.#calls;
     const name = evidenceName('profile', new Date(), `s${slot}-${worker.pid}.cpuprofile`);
     log.info('profile begins', { worker: worker.id, slot, worker_pid: worker.pid, seconds });
-    worker.resting = true;
+    worker.profiled = true;
     let timer: NodeJS.Timeout | undefined;
     try {
       const outcome = await new Promise<{ path: string } | Error>((settle) => {
@@ -86,7 +86,7 @@ export class Profiles {
       return outcome;
     } finally {
       clearTimeout(timer);
-      worker.resting = false;
+      worker.profiled = false;
       this.#running = null;
     }
   }

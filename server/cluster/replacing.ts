@@ -59,6 +59,7 @@ export class Replacing {
     const { old, reason } = current;
     if (reason === 'max_requests' && !old.atLimit) {
       current.awaitsLimitSince = now;
+      current.fresh.standsBehind = old;
       old.send({ type: 'limit-leave', allowed: true });
     } else this.#port.drain(old, reason);
   }
@@ -91,7 +92,10 @@ export class Replacing {
   /** A worker is gone, or as good as gone. */
   onGone(gone: WorkerHandle): void {
     const current = this.#current;
-    if (gone === current?.old) this.#current = null;
+    if (gone === current?.old) {
+      current.fresh.standsBehind = null;
+      this.#current = null;
+    }
     // Once the old one was told to go it does go; its slot is filled as after any death.
     if (gone !== current?.fresh || current.old.state === 'draining') return;
     this.#current = null;

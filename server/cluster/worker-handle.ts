@@ -72,8 +72,9 @@ export class WorkerHandle {
   rss = { over: 0, readAt: 0 };
   /** A resize that the child has not confirmed yet. */
   resizingTo: number | null = null;
-  /** It gets no new connection for now, because it is being profiled. */
-  resting = false;
+  profiled = false;
+  /** The one that it replaces and that has a last request to answer first; null for all others. */
+  standsBehind: WorkerHandle | null = null;
   /** What its watchdog thread says about its event loop. */
   readonly stalls = new StallRecord();
   readonly #child: Child;
@@ -154,6 +155,14 @@ export class WorkerHandle {
   }
 
   /** Whether a new connection is in good hands here; when it is so of none, any will do. */
+  /**
+   * It gets no new connection where another can take it: its measurements would be spoilt, or the one before it in its slot would never
+   * come to its last request, because a worker without connections is always preferred.
+   */
+  get resting(): boolean {
+    return this.profiled || this.standsBehind?.state === 'ready';
+  }
+
   takesConnections(now: number): boolean {
     return this.#state === 'ready' && !this.resting && !this.stalls.isStuck(now);
   }

@@ -101,6 +101,18 @@ describe('lame duck', () => {
     socket.destroy();
   });
 
+  test('a connection that was silent for long, and no grace › left alone until the listener has been closed for as long', async () => {
+    const socket = connect(port, '127.0.0.1');
+    const ended = new Promise<number>((resolve) => socket.once('end', () => resolve(performance.now())));
+    await until(() => lifecycle.connections.live === 1);
+    await delay(250);
+    const began = performance.now();
+    const drained = lifecycle.lameDuck({ idleGraceMs: 0, silentMs: 200 });
+    expect((await ended) - began).toBeGreaterThanOrEqual(195);
+    expect(await drained).toBe(true);
+    socket.destroy();
+  });
+
   test('a request that never ends › gives up at the limit', async () => {
     const never = get('/wait').catch(() => 'cut');
     await until(() => waiting.length === 1);

@@ -202,11 +202,16 @@ describe('replacing', () => {
     expect(first.got('drain')).toBeUndefined();
     expect(first.got('limit-leave')).toEqual({ type: 'limit-leave', allowed: true });
     expect(supervisor.ready).toBe(3);
+    // It would be given all new connections, and the last request of the other would not come.
+    const fresh = supervisor.workers.find(({ pid }) => pid === children[2]?.pid);
+    expect(fresh?.takesConnections(0)).toBe(false);
     first.says({ type: 'limit-reached', answered: 1050, leaving: true });
     expect(supervisor.ready).toBe(2);
+    expect(fresh?.takesConnections(0)).toBe(true);
     expect(supervisor.workers.find(({ pid }) => pid === first.pid)?.drain?.reason).toBe('max_requests');
     first.exits(0);
     expect(supervisor.restarts.get('max_requests')).toBe(1);
+    expect(fresh?.standsBehind).toBeNull();
   });
 
   describe('its traffic stops just before its last request, and its replacement is ready', () => {
@@ -227,6 +232,7 @@ describe('replacing', () => {
       expect(first.got('drain')).toBeUndefined();
       pass(1_100);
       expect(first.got('drain')).toMatchObject({ reason: 'max_requests' });
+      expect(supervisor.workers.find(({ pid }) => pid === children[2]?.pid)?.takesConnections(0)).toBe(true);
       first.exits(0);
       second.reports({ requests_count: 5_000 });
       pass(100);
