@@ -2,7 +2,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { type Service, type ServiceOptions, spawnService, startService } from '../support/cluster';
+import { AS_SHIPPED, type Service, type ServiceOptions, spawnService, startService } from '../support/cluster';
 import { createDatabase } from '../support/database';
 import { freePort, temporaryFolder } from '../support/services';
 import { eventually, isAlive, startChaos, stats, TIMES } from './support';
@@ -33,7 +33,7 @@ async function withTakenPort<T>(work: (port: number) => Promise<T>): Promise<T> 
 describe('a start that works', () => {
   test('the banner › one JSON line with workers, bind, timeouts, requests, pool and the workers’ own pids', async () => {
     const service = await startService({
-      env: { WORKERS: '2', DATA_DIR: temporaryFolder('boot'), MAX_REQUESTS: '500', WORKER_TIMEOUT: '20' },
+      env: { ...AS_SHIPPED, WORKERS: '2', DATA_DIR: temporaryFolder('boot'), MAX_REQUESTS: '500', WORKER_TIMEOUT: '20' },
     });
     const port = new URL(service.url).port;
     expect(service.lines('stdout')).toHaveLength(1);
@@ -139,7 +139,7 @@ describe('a start that fails', () => {
 describe('later failures', () => {
   test('a release that breaks after the start › the service lives, degraded, and heals when it is mended', async () => {
     const dataDir = temporaryFolder('boot');
-    const service = await startChaos({ env: { WORKERS: '2', DATA_DIR: dataDir, WORKER_STANDBY: 'false' } });
+    const service = await startChaos({ env: { WORKERS: '2', DATA_DIR: dataDir } });
     const { rmSync, writeFileSync } = await import('node:fs');
     writeFileSync(join(dataDir, 'broken'), '');
     process.kill(service.banner.pids[0] as number, 'SIGKILL');

@@ -1,7 +1,7 @@
 /** Steering a running service by `npm run ctl`: the program as an operator runs it, the real cluster, clients meanwhile. */
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { spawnService } from '../support/cluster';
+import { AS_SHIPPED, spawnService } from '../support/cluster';
 import { temporaryFolder } from '../support/services';
 import { ctl, ctlJson } from './ctl';
 import { call, eventually, isAlive, Load, type Running, startChaos, stats, tally } from './support';
@@ -20,7 +20,7 @@ describe('a running service', () => {
   let service: Running;
   const dataDir = temporaryFolder('control');
   beforeAll(async () => {
-    service = await startChaos({ env: { ...SMALL, DATA_DIR: dataDir } });
+    service = await startChaos({ env: { ...AS_SHIPPED, ...SMALL, DATA_DIR: dataDir } });
   });
   afterAll(() => service.stop());
 
@@ -156,7 +156,7 @@ describe('a running service', () => {
 });
 
 test('stop › answered when everything has ended, exit 0, the socket is gone; afterwards nobody answers: 69', async () => {
-  const service = await startChaos({ env: SMALL });
+  const service = await startChaos({ env: { ...AS_SHIPPED, ...SMALL } });
   const stopped = await ctlJson(service, 'stop');
   expect(stopped).toMatchObject({ code: 0, result: { exit_code: 0 } });
   expect(await service.waitForExit()).toEqual({ code: 0, signal: null });
@@ -168,7 +168,7 @@ test('stop › answered when everything has ended, exit 0, the socket is gone; a
 });
 
 test('two instances › a socket in use refuses the second with 71; one left behind by a kill is taken over', async () => {
-  const first = await startChaos({ env: { ...SMALL, WORKERS: '1', WORKER_STANDBY: 'false' } });
+  const first = await startChaos({ env: { ...SMALL, WORKERS: '1' } });
   const second = await spawnService({ env: { CONTROL_SOCKET: first.controlSocket, DATA_DIR: temporaryFolder('second') } });
   expect(await second.waitForExit()).toEqual({ code: 71, signal: null });
   expect(second.lines().at(-1)).toContain('belongs to another running instance');

@@ -1,10 +1,11 @@
 /** Workers that die under load: the others serve on, and the cluster is whole again within two seconds. */
 import { setTimeout as delay } from 'node:timers/promises';
+import { AS_SHIPPED } from '../support/cluster';
 import { call, eventually, isAlive, Load, type Outcome, type Running, reserveOf, startChaos, stats, TIMES, tally } from './support';
 
 let service: Running;
 beforeAll(async () => {
-  service = await startChaos();
+  service = await startChaos({ env: AS_SHIPPED });
 });
 afterAll(() => service.stop());
 
@@ -113,7 +114,7 @@ test('a worker that is silent for WORKER_TIMEOUT › killed as a stall and repla
 });
 
 test('a statement of 4 s › /health of the same worker is answered meanwhile, as ever', async () => {
-  const own = await startChaos({ env: { WORKERS: '1', JOBS: 'false' } });
+  const own = await startChaos({ env: { WORKERS: '1' } });
   await call(own.url, { path: '/health' });
   const sleeping = [call(own.url, { path: '/chaos/sleep?s=4' }), call(own.url, { path: '/chaos/sleep?s=4' })];
   const times: number[] = [];

@@ -5,14 +5,14 @@ import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { spawnService } from '../support/cluster';
+import { AS_SHIPPED, spawnService } from '../support/cluster';
 import { parseAnswers } from '../support/raw-client';
 import { temporaryFolder } from '../support/services';
 import { call, eventually, type Running, reserveOf, startChaos, stats, TIMES, tally } from './support';
 
 let running: Running | undefined;
 const least = async (env: Record<string, string> = {}): Promise<Running> => {
-  running = await startChaos({ env: { DISPATCH: 'least', WORKERS: '2', JOBS: 'false', ...env } });
+  running = await startChaos({ env: { DISPATCH: 'least', WORKERS: '2', ...env } });
   return running;
 };
 // One at a time: these compete for the processor.
@@ -60,7 +60,7 @@ test('least, a worker stuck and then awake again › its connection was answered
 });
 
 test('least, the only worker dies › clients that connect meanwhile are answered by the next one', async () => {
-  const service = await least({ WORKERS: '1' });
+  const service = await least({ ...AS_SHIPPED, WORKERS: '1' });
   await reserveOf(service);
   process.kill(service.banner.pids[0] as number, 'SIGKILL');
   const outcomes = await Promise.all(Array.from({ length: 10 }, () => call(service.url, { path: '/chaos/wait?ms=1' })));
@@ -69,7 +69,7 @@ test('least, the only worker dies › clients that connect meanwhile are answere
 
 test('least, no worker comes back › clients are told so within the time that connections are held', async () => {
   const dataDir = temporaryFolder('dispatch');
-  const service = await least({ WORKERS: '1', WORKER_STANDBY: 'false', DATA_DIR: dataDir, BOOT_TIMEOUT: '60' });
+  const service = await least({ WORKERS: '1', DATA_DIR: dataDir, BOOT_TIMEOUT: '60' });
   writeFileSync(join(dataDir, 'broken'), '');
   process.kill(service.banner.pids[0] as number, 'SIGKILL');
   await eventually('no worker', async () => (await stats(service)).cluster.booted_workers === 0);

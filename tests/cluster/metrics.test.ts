@@ -1,5 +1,6 @@
 /** What the cluster says of itself: /stats by its schema, the same from every worker, limits and messages over all of them. */
 import { Stats } from '../../server/ops/stats.schema';
+import { AS_SHIPPED } from '../support/cluster';
 import { call, eventually, type Running, startChaos, stats, sumOf, TIMES, tally } from './support';
 
 const TOTAL = 'autoshop_http_requests_total';
@@ -18,7 +19,7 @@ async function send(service: Running, count: number, path = '/chaos/wait?ms=1'):
 }
 
 test('/stats › fits its published schema; percentiles and rates are those of the load', async () => {
-  const service = await startChaos({ env: { WORKERS: '2' } });
+  const service = await startChaos({ env: { ...AS_SHIPPED, WORKERS: '2' } });
   await send(service, 60, '/chaos/wait?ms=60');
   const now = await eventually('counted', async () => {
     const body = await stats(service);

@@ -50,8 +50,6 @@ describeWith('pgbouncer', '500 concurrent requests through PgBouncer', () => {
         DB_TIMEOUT: '120',
         DB_POOL_MIN: String(POOL),
         DB_POOL_MAX: String(POOL),
-        JOBS: 'false',
-        WORKER_STANDBY: 'false',
         PGBOUNCER_ADMIN_URL: pooler.adminUrl,
         DB_PREPARED: String(pooler.keepsStatements),
         MAX_REQUESTS: '0',

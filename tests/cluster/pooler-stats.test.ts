@@ -15,7 +15,6 @@ describeWith('pgbouncer', '/stats of a service behind PgBouncer', () => {
     service = await startService({
       env: {
         WORKERS: '2',
-        JOBS: 'false',
         DATABASE_URL: pooler.url,
         DATABASE_MIGRATION_URL: process.env['DATABASE_MIGRATION_URL'],
         PGBOUNCER_ADMIN_URL: pooler.adminUrl,
@@ -72,7 +71,7 @@ describeWith('pgbouncer', '/stats of a service behind PgBouncer', () => {
 
   test('a service that knows no admin console › null', async () => {
     const other = await startService({
-      env: { WORKERS: '1', JOBS: 'false', DATABASE_URL: pooler.url, DB_PREPARED: String(pooler.keepsStatements) },
+      env: { WORKERS: '1', DATABASE_URL: pooler.url, DB_PREPARED: String(pooler.keepsStatements) },
     });
     await eventually('the first report', async () => (await stats(other)).db.primary.status === 'up');
     expect((await stats(other)).db.pgbouncer).toBeNull();

@@ -6,6 +6,7 @@ import { eventually, stats, sumOf } from './support';
 
 const environment = () => ({
   WORKERS: '1',
+  JOBS: 'true',
   DATABASE_URL: process.env['DATABASE_URL'],
   DATABASE_MIGRATION_URL: process.env['DATABASE_MIGRATION_URL'],
 });

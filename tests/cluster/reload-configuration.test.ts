@@ -22,7 +22,6 @@ test('HUP after ENV_FILE and a secret file have changed › the new workers have
   const service = await startChaos({
     env: {
       WORKERS: '1',
-      JOBS: 'false',
       KEEP_ALIVE_TIMEOUT: '1',
       ROLL_CANARY: '0',
       ENV_FILE: envFile,

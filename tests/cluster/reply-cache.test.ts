@@ -15,7 +15,7 @@ const TRUSTS_AFTER_S = 2;
 
 /** With all its workers and nothing else that loads, and old enough to use what is kept in Redis. */
 async function start(env: Record<string, string | undefined> = {}): Promise<Running> {
-  const service = await startSteady({ RATE_LIMIT_SESSION: '100000/60', WORKER_STANDBY: 'false', JOBS: 'false', ...env });
+  const service = await startSteady({ RATE_LIMIT_SESSION: '100000/60', ...env });
   await eventually('a settled instance', async () => {
     const { cluster, service: self } = await stats(service);
     return cluster.booted_workers === cluster.workers.target && self.uptime > TRUSTS_AFTER_S;

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Service, spawnService } from '../support/cluster';
+import { AS_SHIPPED, type Service, spawnService } from '../support/cluster';
 import { temporaryFolder } from '../support/services';
 import { call, eventually, isAlive, reserveOf, startChaos, stats, TIMES, tally } from './support';
 
@@ -15,7 +15,7 @@ const pidsOf = async (service: Service): Promise<number[]> => {
 const WORKER_ENV = { WORKERS: '2' };
 
 test('SIGTERM with 50 requests in flight › all answered, exit 0, no process left', async () => {
-  const service = await startChaos({ env: { WORKERS: '4' } });
+  const service = await startChaos({ env: { ...AS_SHIPPED, WORKERS: '4' } });
   const children = await pidsOf(service);
   const calls = Array.from({ length: 50 }, () => call(service.url, { path: '/chaos/wait?ms=3000' }));
   await eventually('50 in flight', async () => (await stats(service)).requests.in_flight === 50);
@@ -51,7 +51,7 @@ test('clients that had connected, but waited to be taken › are answered as wel
 });
 
 test('Ctrl-C to the whole group › a clean drain as well: the workers leave the decision to the primary', async () => {
-  const service = await startChaos({ env: WORKER_ENV });
+  const service = await startChaos({ env: { ...AS_SHIPPED, ...WORKER_ENV } });
   const children = await pidsOf(service);
   const calls = Array.from({ length: 10 }, () => call(service.url, { path: '/chaos/wait?ms=3000' }));
   await eventually('10 in flight', async () => (await stats(service)).requests.in_flight === 10);
@@ -76,7 +76,7 @@ test('PRESTOP_DELAY › not ready at once, but still serving', async () => {
 });
 
 test('SIGQUIT after SIGTERM › ends at once', async () => {
-  const service = await startChaos({ env: { ...WORKER_ENV, GRACEFUL_TIMEOUT: '30', REQUEST_TIMEOUT: '60' } });
+  const service = await startChaos({ env: { ...AS_SHIPPED, ...WORKER_ENV, GRACEFUL_TIMEOUT: '30', REQUEST_TIMEOUT: '60' } });
   const children = await pidsOf(service);
   void call(service.url, { path: '/chaos/never' });
   await eventually('in flight', async () => (await stats(service)).requests.in_flight === 1);

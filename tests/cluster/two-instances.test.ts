@@ -24,6 +24,7 @@ describeWith('redis', 'two instances', () => {
         database: { name: 'shared', url, migrationUrl, adminUrl },
         env: {
           WORKERS: '2',
+          JOBS: 'true',
           INSTANCES: '2',
           DB_POOL_MAX: '10',
           REDIS_URL: redis.url,

@@ -3,6 +3,7 @@ import { statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ctl, ctlJson } from '../cluster/ctl';
 import { eventually, startChaos, stats } from '../cluster/support';
+import { AS_SHIPPED } from '../support/cluster';
 import { criterion, limit } from '../support/criterion';
 import { temporaryFolder } from '../support/services';
 
@@ -11,7 +12,15 @@ const STARTS_IN_MS = 500;
 criterion('K21', 'control: private, every failure has an exit code, one roll at a time', async (measure) => {
   const dataDir = temporaryFolder('k21');
   const service = await startChaos({
-    env: { WORKERS: '4', DATA_DIR: dataDir, MAX_REQUESTS: '0', BOOT_TIMEOUT: '90', ROLL_CANARY: '1', KEEP_ALIVE_TIMEOUT: '1' },
+    env: {
+      ...AS_SHIPPED,
+      WORKERS: '4',
+      DATA_DIR: dataDir,
+      MAX_REQUESTS: '0',
+      BOOT_TIMEOUT: '90',
+      ROLL_CANARY: '1',
+      KEEP_ALIVE_TIMEOUT: '1',
+    },
   });
   const mode = (path: string): string => (statSync(path).mode & 0o777).toString(8);
   const place = `${mode(service.controlSocket)} in ${mode(dirname(service.controlSocket))}`;

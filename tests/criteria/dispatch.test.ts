@@ -14,8 +14,6 @@ const start = (DISPATCH: 'least' | 'rr', env: Record<string, string> = {}): Prom
       SHED_LAG_MS: '0',
       WORKERS: '4',
       MAX_REQUESTS: '0',
-      WORKER_STANDBY: 'false',
-      JOBS: 'false',
       LOG_LEVEL: 'WARNING',
       ...env,
     },

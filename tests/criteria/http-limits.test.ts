@@ -7,7 +7,7 @@ import { attempt, parseAnswers, SPLITTINGS, seeded } from '../support/raw-client
 import { RAW_REQUESTS, type RawRequest } from '../support/raw-requests';
 
 const start = (DISPATCH: string, env: Record<string, string> = {}): Promise<Running> =>
-  startChaos({ env: { DISPATCH, MAX_REQUESTS: '0', WORKER_STANDBY: 'false', JOBS: 'false', LOG_LEVEL: 'WARNING', ...env } });
+  startChaos({ env: { DISPATCH, MAX_REQUESTS: '0', LOG_LEVEL: 'WARNING', ...env } });
 const portOf = ({ url }: Running): number => Number(new URL(url).port);
 const PARALLEL = 16;
 

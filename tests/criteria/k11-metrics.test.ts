@@ -1,6 +1,7 @@
 /** K11. What the service counts against what its clients counted, request by request. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventually, Load, type Running, startChaos, stats, sumOf, tally } from '../cluster/support';
+import { AS_SHIPPED } from '../support/cluster';
 import { counts, criterion, limit } from '../support/criterion';
 import { quantile } from './support';
 
@@ -32,7 +33,7 @@ function fallen(earlier: string, later: string): string[] {
 
 criterion('K11', 'recycles and a kill › the counters are the clients’ counts, and never fall', async (measure) => {
   const service = await startChaos({
-    env: { MAX_REQUESTS: '150', MAX_REQUESTS_JITTER: '20' },
+    env: { ...AS_SHIPPED, MAX_REQUESTS: '150', MAX_REQUESTS_JITTER: '20' },
     args: ['--recycle-gap-ms', '200'],
   });
   const falls: string[] = [];

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type pg from 'pg';
 import { eventually, Load, type Running, reserveOf, startChaos, stats, tally } from '../cluster/support';
 import { closeLater } from '../support/closers';
+import { AS_SHIPPED } from '../support/cluster';
 import { criterion, limit } from '../support/criterion';
 import { withClient } from '../support/test-cluster';
 
@@ -71,7 +72,14 @@ async function scaleTo(service: Running, from: number, to: number): Promise<numb
 
 criterion('K13', 'scaling, a roll and a kill under load › the server never sees more connections than the budget', async (measure) => {
   const service = await startChaos({
-    env: { WORKERS: '2', DB_POOL_MAX: String(BUDGET), DB_POOL_MIN: String(BUDGET / 2), MAX_REQUESTS: '0', LOG_SLOW_QUERY_MS: '60000' },
+    env: {
+      ...AS_SHIPPED,
+      WORKERS: '2',
+      DB_POOL_MAX: String(BUDGET),
+      DB_POOL_MIN: String(BUDGET / 2),
+      MAX_REQUESTS: '0',
+      LOG_SLOW_QUERY_MS: '60000',
+    },
   });
   const sampler = new Sampler(service.database?.migrationUrl ?? '');
   const load = new Load(service.url, { clients: 24, limitMs: 400_000, request: () => ({ path: '/chaos/sleep?s=0.05' }) });

@@ -18,8 +18,8 @@ const DATABASE = `/chaos/sleep?s=${STATEMENT_S}`;
 const PROCESSOR = '/chaos/block?ms=20';
 
 /** Two workers share eight connections: (12 - no job process) / (2 + one surge share). */
-const POOL_OF_EIGHT = { WORKERS: '2', JOBS: 'false', DB_POOL_MAX: '12', DB_POOL_MIN: '8', WORKER_STANDBY: 'false' };
-const ONE_WORKER = { WORKERS: '1', JOBS: 'false', DB_POOL_MAX: '4', DB_POOL_MIN: '2', WORKER_STANDBY: 'false' };
+const POOL_OF_EIGHT = { WORKERS: '2', DB_POOL_MAX: '12', DB_POOL_MIN: '8' };
+const ONE_WORKER = { WORKERS: '1', DB_POOL_MAX: '4', DB_POOL_MIN: '2' };
 const GATE = { SHED_POOL_WAIT_MS: '250', SHED_LAG_MS: '150', SHED_MEMORY_PERCENT: '90' };
 /** No recycling in between, and no line for each statement that sleeps. */
 const STEADY = { MAX_REQUESTS: '0', LOG_SLOW_QUERY_MS: '60000', LOG_SLOW_REQUEST_MS: '60000' };

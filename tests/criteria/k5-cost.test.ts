@@ -43,7 +43,7 @@ const marksMs = (): number =>
   Number(execFileSync(process.execPath, [join(PROJECT_ROOT, 'dist', 'tests', 'criteria', 'fixtures', 'marks.js')], { encoding: 'utf8' }));
 
 criterion('K5', 'what the watchdog costs', async (measure, compare) => {
-  const env = { MAX_REQUESTS: '0', LOG_LEVEL: 'WARNING', JOBS: 'false', WORKER_STANDBY: 'false' };
+  const env = { MAX_REQUESTS: '0', LOG_LEVEL: 'WARNING' };
   const [on, off] = [await startChaos({ env: { ...env, WATCHDOG: 'true' } }), await startChaos({ env: { ...env, WATCHDOG: 'false' } })];
   const requests = counts(50_000);
   const loadOn = async (service: Running): Promise<void> => {

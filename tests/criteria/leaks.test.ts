@@ -11,9 +11,7 @@ criterion('K24', 'a supervisor without leaks', async (measure) => {
       MAX_REQUESTS: '20',
       MAX_REQUESTS_JITTER: '0',
       KEEP_ALIVE_TIMEOUT: '1',
-      WORKER_STANDBY: 'false',
       LOG_LEVEL: 'WARN',
-      JOBS: 'false',
     },
     args: ['--recycle-gap-ms', '0'],
   });

@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventually, reserveOf, startChaos, stats } from '../cluster/support';
-import { type Service, type ServiceOptions, spawnService } from '../support/cluster';
+import { AS_SHIPPED, type Service, type ServiceOptions, spawnService } from '../support/cluster';
 import { criterion, isFull, limit } from '../support/criterion';
 import { failures } from '../support/paced-load';
 import { connectionsOf } from '../support/processes';
@@ -16,7 +16,7 @@ const BOOT_TIMEOUT = 20;
 criterion('K2', 'a worker that never says ready', async (measure) => {
   const dataDir = temporaryFolder('silent');
   const service = await startChaos({
-    env: { DATA_DIR: dataDir, WORKER_STANDBY: 'false', BOOT_TIMEOUT: String(BOOT_TIMEOUT), JOBS: 'false' },
+    env: { DATA_DIR: dataDir, BOOT_TIMEOUT: String(BOOT_TIMEOUT) },
   });
   writeFileSync(join(dataDir, 'silent'), '');
   const load = postLoad(service);
@@ -54,7 +54,7 @@ criterion('K2', 'a worker that never says ready', async (measure) => {
 
 criterion('K7', 'a build that starts to crash at boot', async (measure) => {
   const dataDir = temporaryFolder('crash-loop');
-  const service = await startChaos({ env: { DATA_DIR: dataDir } });
+  const service = await startChaos({ env: { ...AS_SHIPPED, DATA_DIR: dataDir } });
   await reserveOf(service);
   writeFileSync(join(dataDir, 'broken'), '');
   const [healthy, ...others] = service.banner.pids as [number, ...number[]];
@@ -118,7 +118,7 @@ criterion('K8', 'a first start that fails', async (measure) => {
 criterion('K8', 'all workers lost after the service was ready', async (measure) => {
   const dataDir = temporaryFolder('lost');
   const service: Service & { banner: { pids: number[] } } = await startChaos({
-    env: { DATA_DIR: dataDir, WORKERS: '2', WORKER_STANDBY: 'false', JOBS: 'false' },
+    env: { DATA_DIR: dataDir, WORKERS: '2' },
   });
   writeFileSync(join(dataDir, 'broken'), '');
   for (const pid of service.banner.pids) process.kill(pid, 'SIGKILL');

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventually, isAlive, startChaos, stats } from '../cluster/support';
-import { spawnService } from '../support/cluster';
+import { AS_SHIPPED, spawnService } from '../support/cluster';
 import { counts, criterion, limit } from '../support/criterion';
 import { childrenOf, groupMembers } from '../support/processes';
 import { temporaryFolder } from '../support/services';
@@ -33,7 +33,7 @@ async function outlived(primary: number, kill: () => void): Promise<number> {
 }
 
 criterion('K15', 'the primary is killed at ten moments of its life', async (measure) => {
-  const env = { WORKERS: '4', DB_SEED: 'demo', BOOT_TIMEOUT: '90', LOG_LEVEL: 'INFO' };
+  const env = { ...AS_SHIPPED, WORKERS: '4', DB_SEED: 'demo', BOOT_TIMEOUT: '90', LOG_LEVEL: 'INFO' };
   const times: number[] = [];
   for (const [children, laterMs] of BOOT_MOMENTS) {
     const service = await spawnService({ env: { ...env, DATA_DIR: temporaryFolder('orphans') } });
@@ -63,7 +63,7 @@ criterion('K15', 'the primary is killed at ten moments of its life', async (meas
 });
 
 criterion('K15', 'nothing is left behind', async (measure) => {
-  const service = await startChaos({ env: { WORKER_TIMEOUT: '60' } });
+  const service = await startChaos({ env: { ...AS_SHIPPED, WORKER_TIMEOUT: '60' } });
   const id = crypto.randomUUID();
   const blocked = block(service, 'loop', FOR_EVER_MS, id);
   await eventually('a stuck worker', async () => ((await stalledBy(service, id))?.stalls?.last?.ms ?? 0) >= 1_000);
@@ -78,7 +78,7 @@ criterion('K15', 'nothing is left behind', async (measure) => {
   await blocked;
 
   const folder = temporaryFolder('deaths');
-  const own = await startChaos({ env: { WORKERS: '4', DATA_DIR: folder, KEEP_ALIVE_TIMEOUT: '1', ROLL_CANARY: '1' } });
+  const own = await startChaos({ env: { ...AS_SHIPPED, WORKERS: '4', DATA_DIR: folder, KEEP_ALIVE_TIMEOUT: '1', ROLL_CANARY: '1' } });
   const deaths = counts(100);
   const dead = new Set<number>();
   while (dead.size < deaths) {
@@ -113,7 +113,10 @@ function canMakeNamespaces(): boolean {
   'K15',
   'as process 1 of a namespace',
   async (measure) => {
-    const service = await startChaos({ env: { WORKERS: '2' }, wrapper: ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child'] });
+    const service = await startChaos({
+      env: { ...AS_SHIPPED, WORKERS: '2' },
+      wrapper: ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child'],
+    });
     const [primary] = readdirSync(`/proc/${service.pid}/task`).flatMap((task) =>
       readFileSync(`/proc/${service.pid}/task/${task}/children`, 'utf8').trim().split(' ').map(Number),
     );

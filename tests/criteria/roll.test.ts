@@ -3,6 +3,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventually, type Running, startChaos, stats } from '../cluster/support';
+import { AS_SHIPPED } from '../support/cluster';
 import { counts, criterion, limit } from '../support/criterion';
 import { failures, percentileOf } from '../support/paced-load';
 import { temporaryFolder } from '../support/services';
@@ -27,7 +28,7 @@ const rollOver = async (service: Running, id: number) =>
   ).roll.last;
 
 criterion('K1', 'a rolling restart under load', async (measure, compare) => {
-  const service = await startChaos({ env: { LOG_LEVEL: 'WARN', MAX_REQUESTS: '0', BOOT_TIMEOUT } });
+  const service = await startChaos({ env: { ...AS_SHIPPED, LOG_LEVEL: 'WARN', MAX_REQUESTS: '0', BOOT_TIMEOUT } });
   const load = postLoad(service);
   await answered(load, 500);
   const watch = new Watch(service);
@@ -63,7 +64,7 @@ criterion('K1', 'a rolling restart under load', async (measure, compare) => {
 
 criterion('K3', 'a broken build is stopped by its first worker', async (measure) => {
   const dataDir = temporaryFolder('canary');
-  const service = await startChaos({ env: { DATA_DIR: dataDir, LOG_LEVEL: 'WARN', MAX_REQUESTS: '0', BOOT_TIMEOUT } });
+  const service = await startChaos({ env: { ...AS_SHIPPED, DATA_DIR: dataDir, LOG_LEVEL: 'WARN', MAX_REQUESTS: '0', BOOT_TIMEOUT } });
   const before = pidsOf(await stats(service));
   const load = postLoad(service);
   const watch = new Watch(service);

@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { routeOf, type StallName } from '../cluster/fixtures/stalls';
 import { call, eventually, type Running, startChaos, stats } from '../cluster/support';
+import { AS_SHIPPED } from '../support/cluster';
 import { counts, criterion, isFull, limit } from '../support/criterion';
 import { block, FOR_EVER_MS, most, NAMES, stalledBy } from './blocked-loop';
 
@@ -32,7 +33,7 @@ async function killedStall(
 }
 
 criterion('K4', 'a blocked event loop is reported, given nothing more, killed and replaced; a busy one is left alone', async (measure) => {
-  const service = await startChaos({ env: { WORKER_TIMEOUT: '10' } });
+  const service = await startChaos({ env: { ...AS_SHIPPED, WORKER_TIMEOUT: '10' } });
   const outcomes = [];
   for (const name of NAMES) outcomes.push(await killedStall(service, name));
   const reported = most(outcomes.map((one) => one.reported));
@@ -46,7 +47,7 @@ criterion('K4', 'a blocked event loop is reported, given nothing more, killed an
   await service.stop();
 
   const workers = isFull() ? 2 : 1;
-  const busy = await startChaos({ env: { WORKERS: String(workers), WORKER_TIMEOUT: '10', JOBS: 'false', REQUEST_TIMEOUT: '900' } });
+  const busy = await startChaos({ env: { WORKERS: String(workers), WORKER_TIMEOUT: '10', REQUEST_TIMEOUT: '900' } });
   const seconds = counts(600);
   const calls = Array.from({ length: workers }, () =>
     call(busy.url, { path: `/chaos/duty?s=${seconds}`, timeoutMs: (seconds + 120) * 1_000 }),

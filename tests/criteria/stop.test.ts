@@ -1,11 +1,12 @@
 /** K10: the stop of the whole service. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { call, eventually, startChaos, stats } from '../cluster/support';
+import { AS_SHIPPED } from '../support/cluster';
 import { criterion, isFull, limit } from '../support/criterion';
 import { answered, postLoad } from './under-load';
 
 criterion('K10', 'SIGTERM under load', async (measure) => {
-  const service = await startChaos();
+  const service = await startChaos({ env: AS_SHIPPED });
   const load = postLoad(service);
   await answered(load, 1_000);
   const stoppedAt = Date.now();

@@ -102,7 +102,6 @@ beforeAll(async () => {
       DATABASE_URL: through(database.url),
       DATABASE_MIGRATION_URL: through(database.migrationUrl),
       DATA_DIR: temporaryFolder('lost'),
-      JOBS: 'false',
       DB_TIMEOUT: '2',
       // What bounds a request whose statement is never answered.
       REQUEST_TIMEOUT: '4',

@@ -9,7 +9,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { call, eventually, type Outcome, type Running, stats, TIMES } from '../cluster/support';
-import { startService } from '../support/cluster';
+import { AS_SHIPPED, startService } from '../support/cluster';
 import { admin } from '../support/database';
 import { type DurablePostgres, startDurablePostgres } from '../support/durable-postgres';
 import { createStaff, createTenant } from '../support/factories';
@@ -36,6 +36,7 @@ beforeAll(async () => {
   service = await startService({
     database,
     env: {
+      ...AS_SHIPPED,
       WORKERS: String(WORKERS),
       // A worker that is replaced in between starts without a database, which is another question.
       MAX_REQUESTS: '0',

@@ -17,7 +17,7 @@ const readyPids = async (service: Running): Promise<number[]> =>
 
 for (const dispatch of ['rr', 'least'])
   test(`no descriptors left when a worker has to be replaced (${dispatch}) › the others serve on, and it is replaced when there are some again`, async () => {
-    const service = await startChaos({ env: { WORKERS: '2', JOBS: 'false', WORKER_STANDBY: 'false', DISPATCH: dispatch } });
+    const service = await startChaos({ env: { WORKERS: '2', DISPATCH: dispatch } });
     const [victim] = service.banner.pids as [number];
     const soft = readFileSync(`/proc/${service.pid}/limits`, 'utf8').match(/Max open files\s+(\d+)/)?.[1];
     limitFiles(service.pid, openFiles(service.pid) - 2);
@@ -59,7 +59,7 @@ test('the log folder is gone when the logs are opened anew › made again; a fil
 
 test('the embedded database does not stop › a second TERM ends the service all the same', async () => {
   const dataDir = temporaryFolder('hanging-database');
-  const service = await startChaos({ database: null, env: { WORKERS: '2', JOBS: 'false', DATA_DIR: dataDir } });
+  const service = await startChaos({ database: null, env: { WORKERS: '2', DATA_DIR: dataDir } });
   const [, postmaster] =
     /pid (\d+)/.exec(String(service.events().find(({ message }) => /PostgreSQL started/.test(String(message)))?.['message'])) ?? [];
   const pid = Number(postmaster);
@@ -79,7 +79,7 @@ test('the embedded database does not stop › a second TERM ends the service all
 
 test('TERM while the embedded database starts › it does not outlive the service', async () => {
   const dataDir = temporaryFolder('early-stop');
-  const service = await spawnService({ database: null, env: { WORKERS: '1', JOBS: 'false', DATA_DIR: dataDir, LOG_LEVEL: 'INFO' } });
+  const service = await spawnService({ database: null, env: { WORKERS: '1', DATA_DIR: dataDir, LOG_LEVEL: 'INFO' } });
   const pidFile = join(dataDir, 'postgres/server/data/postmaster.pid');
   while (!existsSync(pidFile)) await delay(2);
   service.kill('SIGTERM');

@@ -41,7 +41,6 @@ describeWith('pg_basebackup', 'the service with a read replica', () => {
         DB_POOL_MAX: String(POOL_MAX),
         DATABASE_REPLICA_URLS: replica.url,
         DATA_DIR: temporaryFolder('replicas'),
-        JOBS: 'false',
         RATE_LIMIT_SESSION: '1000000/60',
         RATE_LIMIT_EXPORT: '1000000/60',
       },

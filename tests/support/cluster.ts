@@ -13,6 +13,9 @@ import { freePort, temporaryFolder } from './services';
 const READY_TIMEOUT_MS = 120_000;
 const EXIT_TIMEOUT_MS = 60_000;
 
+/** With all processes that it has by default: for a test of them, or of the service as it is shipped. */
+export const AS_SHIPPED = { JOBS: 'true', WORKER_STANDBY: 'true' } as const;
+
 export interface ServiceOptions {
   /** Over the environment of tests; `undefined` takes a variable away. */
   env?: Record<string, string | undefined>;
@@ -226,6 +229,9 @@ export async function spawnService(options: ServiceOptions = {}): Promise<Servic
     PORT: String(port),
     OPS_PORT: String(opsPort),
     LOG_LEVEL: 'INFO',
+    // Only what serves: each process more costs a second of a processor at every start.
+    JOBS: 'false',
+    WORKER_STANDBY: 'false',
     STRUCTURED_LOGGING: 'true',
     DATABASE_URL: database?.url,
     DATABASE_MIGRATION_URL: database?.migrationUrl,
