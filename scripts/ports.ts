@@ -1,17 +1,38 @@
 /** Ports of this machine, for what commands, tests and benchmarks start. */
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** A port that was free a moment ago. */
+/**
+ * Below the ports that systems take for outgoing connections (Linux: from 32768): one of those may be gone a moment later, and whoever
+ * connects to one on which nobody listens yet may meet himself.
+ */
+const [FIRST, LAST] = [10_000, 32_000];
+const ATTEMPTS = 100;
+const given = new Set<number>();
+
+/** A port of 127.0.0.1 that was free a moment ago; each only once. @throws Error when none is found */
 export async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const address = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  if (!address || typeof address === 'string') throw new Error('No free port');
-  return address.port;
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
+    const port = randomInt(FIRST, LAST);
+    if (given.has(port) || !(await isFree(port))) continue;
+    given.add(port);
+    return port;
+  }
+  throw new Error('No free port');
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const probe = createServer();
+  try {
+    await once(probe.listen(port, '127.0.0.1'), 'listening');
+    probe.close();
+    await once(probe, 'close');
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Resolves when something accepts connections on the port. @throws Error after `timeoutMs` */

@@ -39,7 +39,7 @@ test('SIGKILL of a worker under load › full strength within 2 s, only requests
     expect(startedAt).toBeLessThanOrEqual(actedAt + 50);
     expect(startedAt + ms).toBeGreaterThanOrEqual(actedAt - 50);
   }
-  expect(outcomes.length).toBeGreaterThan(500);
+  expect(outcomes.filter(({ result, startedAt }) => result === 200 && startedAt > actedAt).length).toBeGreaterThan(20);
   const { cluster, metrics } = await stats(service);
   expect(cluster.restarts.by_reason['crash']).toBe(1);
   expect(cluster.last_exit).toMatchObject({ pid: victim, signal: 'SIGKILL', code: null, reason: 'crash' });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { cancelStatement } from '../../lib/db-cancel';
 import { connectTo } from '../../lib/db-hosts';
 import { eventually } from '../cluster/support';
-import { type Service, spawnService } from '../support/cluster';
+import { AS_SHIPPED, type Service, spawnService } from '../support/cluster';
 import { admin } from '../support/database';
 import { type DurablePostgres, startDurablePostgres } from '../support/durable-postgres';
 import { freePort, temporaryFolder } from '../support/services';
@@ -62,6 +62,7 @@ function startProduction(env: Record<string, string>, url: (url: string) => stri
     database,
     cwd: temporaryFolder('production'),
     env: {
+      ...AS_SHIPPED,
       NODE_ENV: undefined,
       WORKERS: '2',
       LOG_LEVEL: undefined,
