@@ -61,8 +61,9 @@ module.exports = {
     project('contract', 60, 'own'),
     project('migrations', 60, 'server'),
     // These spawn the built service: `npm run build` first, and one at a time (--runInBand), which npm test sees to.
-    project('cluster', 120, 'own'),
-    project('faults', 120, 'own'),
+    // Longer than the limits of what they wait for, so that these say what did not come.
+    project('cluster', 300, 'own'),
+    project('faults', 300, 'own'),
     // The table of cluster criteria: `npm run test:cluster`, not part of `npm test`.
     project('criteria', 1_500, 'own'),
   ],
