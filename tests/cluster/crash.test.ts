@@ -5,42 +5,57 @@ import { call, eventually, isAlive, Load, type Outcome, type Running, reserveOf,
 
 let service: Running;
 beforeAll(async () => {
-  service = await startChaos({ env: AS_SHIPPED });
+  // A worker that was recycled after a thousand requests would take the reserve, and be counted.
+  service = await startChaos({ env: { ...AS_SHIPPED, MAX_REQUESTS: '0' } });
 });
 afterAll(() => service.stop());
 
 const serving = async (): Promise<number[]> =>
   (await stats(service)).workers.filter(({ state }) => state === 'ready').map(({ pid }) => pid);
 
-/** Runs `act` under load, waits until four workers are ready again, and says how long that took and what clients saw. */
-async function underLoad(victim: number, act: () => Promise<unknown>): Promise<{ healedMs: number; outcomes: Outcome[]; actedAt: number }> {
+/** Runs `act` under load, waits until four workers are ready again, and says how long that took, what clients saw, and when the victim was known to be dead. */
+async function underLoad(
+  victim: number,
+  act: () => Promise<unknown>,
+): Promise<{ healedMs: number; outcomes: Outcome[]; actedAt: number; knownAt: number }> {
   await reserveOf(service);
   const load = new Load(service.url, { clients: 20, request: () => ({ path: '/chaos/wait?ms=5' }) });
   await eventually('load', async () => load.outcomes.length > 200);
   const actedAt = performance.now();
+  const known = service.waitFor('its death', () =>
+    service.events().some(({ message, worker_pid }) => message === 'worker died' && worker_pid === victim),
+  );
   await act();
+  await known;
+  const knownAt = performance.now();
   await eventually('four workers without the victim', async () => {
     const pids = await serving();
     return pids.length === 4 && !pids.includes(victim);
   });
   const healedMs = performance.now() - actedAt;
-  await delay(500);
-  return { healedMs, outcomes: await load.stop(), actedAt };
+  const healedAfter = load.outcomes.length;
+  await eventually('load afterwards', async () => load.outcomes.length > healedAfter + 300);
+  return { healedMs, outcomes: await load.stop(), actedAt, knownAt };
 }
 
 test('SIGKILL of a worker under load › full strength within 2 s, only requests that it had in hand fail', async () => {
   const [victim] = (await serving()) as [number];
-  const { healedMs, outcomes, actedAt } = await underLoad(victim, async () => process.kill(victim, 'SIGKILL'));
+  const { healedMs, outcomes, actedAt, knownAt } = await underLoad(victim, async () => process.kill(victim, 'SIGKILL'));
   expect(healedMs).toBeLessThan(2_000 * TIMES);
   const failed = outcomes.filter(({ result }) => result !== 200);
   // 20 clients over four workers: what one had in hand at that moment.
   expect(failed.length).toBeLessThanOrEqual(20);
   for (const { startedAt, ms } of failed) {
-    expect(startedAt).toBeLessThanOrEqual(actedAt + 50);
+    // A killed process answers nothing more, but its connections last until the system has taken it apart.
+    expect(startedAt).toBeLessThanOrEqual(knownAt);
     expect(startedAt + ms).toBeGreaterThanOrEqual(actedAt - 50);
   }
   expect(outcomes.filter(({ result, startedAt }) => result === 200 && startedAt > actedAt).length).toBeGreaterThan(20);
-  const { cluster, metrics } = await stats(service);
+  // Its account is closed when nothing more can come from it.
+  const { cluster, metrics } = await eventually('its account', async () => {
+    const now = await stats(service);
+    return now.metrics.lost_workers_total > 0 && now;
+  });
   expect(cluster.restarts.by_reason['crash']).toBe(1);
   expect(cluster.last_exit).toMatchObject({ pid: victim, signal: 'SIGKILL', code: null, reason: 'crash' });
   expect(metrics.lost_workers_total).toBe(1);
@@ -85,18 +100,25 @@ test('a worker that dies with an untaken connection › its client is answered b
   const victim = own.banner.pids[0] as number;
   process.kill(victim, 'SIGSTOP');
   // Round robin: one of these is handed to the stopped worker, and stays there.
-  const calls = Array.from({ length: 6 }, () => call(own.url, { path: '/chaos/wait?ms=1' }));
-  await eventually('five answers', async () => (await Promise.race([Promise.all(calls), delay(300)])) === undefined);
+  let answered = 0;
+  const calls = Array.from({ length: 6 }, async () => {
+    const outcome = await call(own.url, { path: '/chaos/wait?ms=1' });
+    answered += 1;
+    return outcome;
+  });
+  await eventually('five answers', async () => answered === 5);
   process.kill(victim, 'SIGKILL');
   expect(tally(await Promise.all(calls))).toEqual({ 200: 6 });
   expect((await stats(own)).cluster.dispatch.regiven_total).toBe(1);
+  await own.stop();
 });
 
 test('a worker that is silent for WORKER_TIMEOUT › killed as a stall and replaced; statistics never wait for it', async () => {
-  const own = await startChaos({ env: { WORKERS: '2', WORKER_TIMEOUT: '3' } });
+  // Long enough between `unresponsive`, after two seconds, and the kill for all that is asked meanwhile.
+  const own = await startChaos({ env: { WORKERS: '2', WORKER_TIMEOUT: '8' } });
   const victim = own.banner.pids[0] as number;
   process.kill(victim, 'SIGSTOP');
-  await eventually('unresponsive', async () => (await stats(own)).cluster.unresponsive === 1, 4_000);
+  await eventually('unresponsive', async () => (await stats(own)).cluster.unresponsive === 1);
   const times: number[] = [];
   for (let scrape = 0; scrape < 40; scrape += 1) {
     times.push((await own.ops('/stats')).ms, (await own.ops('/metrics')).ms);
@@ -113,10 +135,10 @@ test('a worker that is silent for WORKER_TIMEOUT › killed as a stall and repla
   expect(await own.stop()).toEqual({ code: 0, signal: null });
 });
 
-test('a statement of 4 s › /health of the same worker is answered meanwhile, as ever', async () => {
+test('a statement of 8 s › /health of the same worker is answered meanwhile, as ever', async () => {
   const own = await startChaos({ env: { WORKERS: '1' } });
   await call(own.url, { path: '/health' });
-  const sleeping = [call(own.url, { path: '/chaos/sleep?s=4' }), call(own.url, { path: '/chaos/sleep?s=4' })];
+  const sleeping = [call(own.url, { path: '/chaos/sleep?s=8' }), call(own.url, { path: '/chaos/sleep?s=8' })];
   const times: number[] = [];
   let asleep = true;
   void Promise.all(sleeping).then(() => {
@@ -131,8 +153,9 @@ test('a statement of 4 s › /health of the same worker is answered meanwhile, a
   expect(times.length).toBeGreaterThan(50);
   times.sort((a, b) => a - b);
   expect(times[Math.floor(times.length / 2)]).toBeLessThan(50 * TIMES);
-  // What waited for the statement would have waited for seconds; a machine that is busy with other things keeps one for less.
-  expect(times.at(-1)).toBeLessThan(1_000);
-  expect(tally(await Promise.all(sleeping))).toEqual({ 200: 2 });
+  // What waited for the statement would have waited for all of it; a machine that is busy with other things keeps one for less.
+  const statements = await Promise.all(sleeping);
+  expect(times.at(-1)).toBeLessThan(Math.min(...statements.map(({ ms }) => ms)) / 2);
+  expect(tally(statements)).toEqual({ 200: 2 });
   await own.stop();
 });
