@@ -57,10 +57,13 @@ describeWith('redis', 'two instances of four workers', () => {
     expect(tally(outcomes)).toEqual({ 200: LIMIT, 429: 500 });
     expectStandardHeaders(outcomes);
     // Each has admitted some: they counted together, not one after the other.
-    for (const service of services) {
-      const { rate_limit } = await stats(service);
-      expect(rate_limit.backend).toBe('redis');
-      expect(rate_limit.allowed).toBeGreaterThan(0);
+    const admitted = await eventually('the primaries have counted them', async () => {
+      const told = await Promise.all(services.map(async (service) => (await stats(service)).rate_limit));
+      return told.reduce((sum, { allowed }) => sum + allowed, 0) === LIMIT && told;
+    });
+    for (const { backend, allowed } of admitted) {
+      expect(backend).toBe('redis');
+      expect(allowed).toBeGreaterThan(0);
     }
     await Promise.all(services.map((service) => service.stop()));
   });

@@ -13,7 +13,7 @@ const ANALYTICS = '/api/admin/analytics/appointments';
 /** Uses no reply that was begun within a second of its start: the clocks of two machines may differ by so much. */
 const TRUSTS_AFTER_S = 2;
 
-/** With all its workers and nothing else that loads, and old enough to use what is kept in Redis. */
+/** With all its workers, and old enough to use what is kept in Redis. */
 async function start(env: Record<string, string | undefined> = {}): Promise<Running> {
   const service = await startSteady({ RATE_LIMIT_SESSION: '100000/60', ...env });
   await eventually('a settled instance', async () => {
