@@ -1,6 +1,8 @@
 /** Stopping: everything that was begun is answered, nothing is left behind, and what cannot end is named. */
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AS_SHIPPED, type Service, spawnService } from '../support/cluster';
 import { temporaryFolder } from '../support/services';
@@ -14,10 +16,11 @@ const pidsOf = async (service: Service): Promise<number[]> => {
 
 const WORKER_ENV = { WORKERS: '2' };
 
+// Requests of eight seconds: each worker tells once a second what it has in hand, and all must have told while it lasts.
 test('SIGTERM with 50 requests in flight › all answered, exit 0, no process left', async () => {
   const service = await startChaos({ env: { ...AS_SHIPPED, WORKERS: '4' } });
   const children = await pidsOf(service);
-  const calls = Array.from({ length: 50 }, () => call(service.url, { path: '/chaos/wait?ms=3000' }));
+  const calls = Array.from({ length: 50 }, () => call(service.url, { path: '/chaos/wait?ms=8000' }));
   await eventually('50 in flight', async () => (await stats(service)).requests.in_flight === 50);
   service.kill('SIGTERM');
   const outcomes = await Promise.all(calls);
@@ -53,7 +56,7 @@ test('clients that had connected, but waited to be taken › are answered as wel
 test('Ctrl-C to the whole group › a clean drain as well: the workers leave the decision to the primary', async () => {
   const service = await startChaos({ env: { ...AS_SHIPPED, ...WORKER_ENV } });
   const children = await pidsOf(service);
-  const calls = Array.from({ length: 10 }, () => call(service.url, { path: '/chaos/wait?ms=3000' }));
+  const calls = Array.from({ length: 10 }, () => call(service.url, { path: '/chaos/wait?ms=8000' }));
   await eventually('10 in flight', async () => (await stats(service)).requests.in_flight === 10);
   service.killGroup('SIGINT');
   expect(tally(await Promise.all(calls))).toEqual({ 200: 10 });
@@ -62,7 +65,7 @@ test('Ctrl-C to the whole group › a clean drain as well: the workers leave the
 });
 
 test('PRESTOP_DELAY › not ready at once, but still serving', async () => {
-  const service = await startChaos({ env: { ...WORKER_ENV, PRESTOP_DELAY: '2' } });
+  const service = await startChaos({ env: { ...WORKER_ENV, PRESTOP_DELAY: '8' } });
   expect((await service.request('/ready')).status).toBe(200);
   service.kill('SIGTERM');
   const ready = await eventually('not ready', async () => {
@@ -90,10 +93,10 @@ test('SIGQUIT after SIGTERM › ends at once', async () => {
 });
 
 test('SIGTERM while it starts › ends quickly, without a banner and without a process left', async () => {
-  const service = await spawnService({
-    script: 'dist/tests/cluster/fixtures/primary.js',
-    env: { WORKERS: '2', DATA_DIR: temporaryFolder('chaos') },
-  });
+  const dataDir = temporaryFolder('chaos');
+  // However late the signal comes, it starts still.
+  writeFileSync(join(dataDir, 'silent'), '');
+  const service = await spawnService({ script: 'dist/tests/cluster/fixtures/primary.js', env: { WORKERS: '2', DATA_DIR: dataDir } });
   await service.waitForLine(/migrate: /);
   service.kill('SIGTERM');
   const { code } = await service.waitForExit(10_000 * TIMES);
