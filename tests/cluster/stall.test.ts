@@ -28,10 +28,10 @@ interface Evidence {
 const read = (path: string): Evidence => JSON.parse(readFileSync(path, 'utf8')) as Evidence;
 
 test.each(names)(
-  '%s for 3 s › reported while it lasts, healed with a warning; the evidence names request, route and what ran',
+  '%s for 4 s › reported while it lasts, healed with a warning; the evidence names request, route and what ran',
   async (name) => {
     const id = crypto.randomUUID();
-    const stalled = call(service.url, { path: `/chaos/stall/${name}?ms=3000`, headers: { 'X-Request-Id': id }, timeoutMs: 60_000 });
+    const stalled = call(service.url, { path: `/chaos/stall/${name}?ms=4000`, headers: { 'X-Request-Id': id }, timeoutMs: 60_000 });
     const during = await eventually('a stalled worker', async () => {
       const now = await stats(service);
       return now.cluster.stalled === 1 && now.workers.find(({ stalls }) => stalls?.last?.request_id === id);
@@ -78,14 +78,17 @@ test('evidence › holds no value of a local variable, query or header', async (
 });
 
 test('a worker that stands still for more than a second › others take every new connection, and it takes its share again afterwards', async () => {
-  const stalled = call(service.url, { path: '/chaos/stall/wait?ms=10000', timeoutMs: 60_000 });
+  let isOver = false;
+  const stalled = call(service.url, { path: '/chaos/stall/wait?ms=10000', timeoutMs: 60_000 }).finally(() => {
+    isOver = true;
+  });
   await eventually('a stuck worker', async () =>
     (await stats(service)).workers.some(
       ({ stalls }) => stalls?.last && stalls.last.ms >= 1_000 && stalls.last.ms < 10_000 && stalls.last.route === routeOf('wait'),
     ),
   );
   const outcomes = await Promise.all(Array.from({ length: 20 }, () => call(service.url, { path: '/chaos/wait?ms=1' })));
-  expect((await stats(service)).cluster.stalled).toBe(1);
+  expect(isOver).toBe(false);
   const { body, result } = await stalled;
   expect(result).toBe(200);
   const victim = (JSON.parse(body) as { data: { pid: number } }).data.pid;
@@ -100,7 +103,7 @@ test('a worker that stands still for more than a second › others take every ne
 test('a job that stands still › reported with its name, killed after WORKER_TIMEOUT; another process takes its place, and the service serves', async () => {
   const own = await startChaos({
     args: ['--jobs', 'chaos-jobs'],
-    env: { WORKERS: '1', DATA_DIR: temporaryFolder('stalled-job'), WORKER_TIMEOUT: '4', JOBS: 'true' },
+    env: { WORKERS: '1', DATA_DIR: temporaryFolder('stalled-job'), WORKER_TIMEOUT: '8', JOBS: 'true' },
   });
   const jobs = async () => (await stats(own)).workers.find(({ kind, state }) => kind === 'jobs' && state === 'ready');
   const victim = await eventually('the job process', jobs);
