@@ -1,7 +1,7 @@
 /** What the cluster says of itself: /stats by its schema, the same from every worker, limits and messages over all of them. */
 import { Stats } from '../../server/ops/stats.schema';
 import { AS_SHIPPED } from '../support/cluster';
-import { call, eventually, type Running, startChaos, stats, sumOf, TIMES, tally } from './support';
+import { call, eventually, type Running, reserveOf, startChaos, stats, sumOf, TIMES, tally } from './support';
 
 const TOTAL = 'autoshop_http_requests_total';
 
@@ -20,6 +20,11 @@ async function send(service: Running, count: number, path = '/chaos/wait?ms=1'):
 
 test('/stats › fits its published schema; percentiles and rates are those of the load', async () => {
   const service = await startChaos({ env: { ...AS_SHIPPED, WORKERS: '2' } });
+  // Nothing loads while times are taken.
+  await reserveOf(service);
+  await eventually('the job process', async () =>
+    (await stats(service)).workers.some(({ kind, state }) => kind === 'jobs' && state === 'ready'),
+  );
   await send(service, 60, '/chaos/wait?ms=60');
   const now = await eventually('counted', async () => {
     const body = await stats(service);
