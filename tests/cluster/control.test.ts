@@ -53,8 +53,7 @@ describe('a running service', () => {
     const load = new Load(service.url, { clients: 6, request: () => ({ path: '/chaos/wait?ms=1' }) });
     const first = ctlJson<{ roll: number; result: string; replaced: number }>(service, 'roll', '--wait');
     await eventually('the roll', async () => (await stats(service)).cluster.roll.state !== 'idle');
-    const second = await ctl(service, 'roll');
-    const scaled = await ctl(service, 'scale', '3');
+    const [second, scaled] = await Promise.all([ctl(service, 'roll'), ctl(service, 'scale', '3')]);
     const { code, result, progress } = await first;
     expect(code).toBe(0);
     expect(result).toMatchObject({ result: 'completed', replaced: 2 });
@@ -92,7 +91,8 @@ describe('a running service', () => {
   });
 
   test('profile › the file of one worker, which serves on; two at once: the second is refused', async () => {
-    const first = ctlJson<{ path: string }>(service, 'profile', '1', '2');
+    // For longer than the second command takes to load.
+    const first = ctlJson<{ path: string }>(service, 'profile', '1', '8');
     await eventually('its beginning', async () => service.events().some(({ message }) => message === 'profile begins'));
     const second = await ctl(service, 'profile', '2');
     expect(second).toMatchObject({ code: 1, stdout: expect.stringContaining('slot 2') });

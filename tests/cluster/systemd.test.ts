@@ -62,6 +62,8 @@ describeWith('systemd-notify', 'with systemd-notify', () => {
       // A primary that is stuck gives no sign, however many of its timers are due.
       service.kill('SIGSTOP');
       const signs = () => heard.filter((message) => message.includes('WATCHDOG=1')).length;
+      // One that was on its way is heard by then.
+      await delay(1_000);
       const before = signs();
       // That nothing comes can only be waited for: three times as long as a sign takes.
       await delay(1_500);
