@@ -22,6 +22,12 @@ beforeAll(async () => {
   url = service.url;
   tenant = await createTenant();
   headers = { Authorization: `Bearer ${await tokenOf(await createStaff({ tenant }))}`, 'Content-Type': 'application/json' };
+  // The first requests of a process are slow.
+  const { id } = await createTechnician({ tenant });
+  const first = await Promise.all(
+    Array.from({ length: BOOKINGS }, (_, hour) => book({ tech_id: id, start_ts: at(hour), end_ts: at(hour + 1) })),
+  );
+  expect(first.map(({ status }) => status)).toEqual(first.map(() => 201));
 });
 
 async function tokenOf({ username, password, tenant: { id } }: Staff): Promise<string> {
@@ -48,7 +54,8 @@ async function book(body: object): Promise<Booked> {
   return { status: response.status, body: (await response.json()) as Booked['body'] };
 }
 
-const at = (hours: number): string => new Date((Math.floor(Date.now() / HOUR_MS) + 48 + hours) * HOUR_MS).toISOString();
+const FIRST_HOUR = Math.floor(Date.now() / HOUR_MS) + 48;
+const at = (hours: number): string => new Date((FIRST_HOUR + hours) * HOUR_MS).toISOString();
 
 test.each(['technician', 'vehicle'] as const)(
   '%s › 50 bookings of one slot at once › one 201, 49 × 409 that name it, within 2 s',
