@@ -5,7 +5,7 @@ import { admin } from '../support/database';
 import { createAppointment, createCustomer, createStaff, createTenant, type Staff, type Tenant } from '../support/factories';
 import { ProviderSandbox } from '../support/provider-sandbox';
 import { describeWith, startRedis, temporaryFolder } from '../support/services';
-import { eventually } from './support';
+import { eventually, stats } from './support';
 
 const HOUR_MS = 3_600_000;
 const SESSION_LIMIT = 100;
@@ -40,6 +40,10 @@ describeWith('redis', 'two instances', () => {
       });
     const secret = randomBytes(48).toString('base64url');
     instances = await Promise.all([start(1), start(2)]);
+    for (const instance of instances)
+      await eventually('its job process', async () =>
+        (await stats(instance)).workers.some(({ kind, state }) => kind === 'jobs' && state === 'ready'),
+      );
     // The job of the reminders goes from shop to shop: those of earlier files would be all that happens here.
     await admin("UPDATE tenants SET status = 'cancelled'");
     tenant = await createTenant();
