@@ -5,7 +5,7 @@ const BODY = Buffer.alloc(16_384, 'x');
 const echo = () => ({ path: '/chaos/echo', method: 'POST', body: BODY });
 
 test('HUP under load › every worker replaced, none missing on the way, no request fails', async () => {
-  const service = await startChaos({ env: { WORKERS: '2', KEEP_ALIVE_TIMEOUT: '1', ROLL_CANARY: '1' } });
+  const service = await startChaos({ env: { WORKERS: '2', KEEP_ALIVE_TIMEOUT: '1', MAX_REQUESTS: '0', ROLL_CANARY: '1' } });
   const load = new Load(service.url, { clients: 10, request: echo });
   await eventually('load', async () => load.outcomes.length > 100);
   service.kill('SIGHUP');
@@ -26,7 +26,7 @@ test('HUP under load › every worker replaced, none missing on the way, no requ
 });
 
 test('TTIN and TTOU › one worker more, one less, within the connection budget and without a failed request', async () => {
-  const service = await startChaos({ env: { WORKERS: '2', KEEP_ALIVE_TIMEOUT: '1' } });
+  const service = await startChaos({ env: { WORKERS: '2', KEEP_ALIVE_TIMEOUT: '1', MAX_REQUESTS: '0' } });
   const load = new Load(service.url, { clients: 6, request: () => ({ path: '/chaos/sleep?s=0.005' }) });
   service.kill('SIGTTIN');
   const more = await eventually('three workers', async () => {
