@@ -139,6 +139,10 @@ describeWith('pgbouncer', '500 concurrent requests through PgBouncer', () => {
 
   test('1,500 requests, 500 at a time › no error, at most 25 server connections, and connections are reused', async () => {
     const agents = await openConnections();
+    await eventually('full pools', async () => {
+      const { pool } = (await stats(service)).db.primary;
+      return pool.min > 0 && pool.idle + pool.busy >= pool.min;
+    });
     const before = [await acquires(), await connects()] as const;
     expect(before[1]).toBeGreaterThan(SERVER_CONNECTIONS);
     const { samples, stop } = await watchPooler();

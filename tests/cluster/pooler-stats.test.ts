@@ -32,7 +32,7 @@ describeWith('pgbouncer', '/stats of a service behind PgBouncer', () => {
         return client;
       }),
     );
-    const work = Promise.all(clients.map((client) => client.query('SELECT pg_sleep(7)')));
+    const work = Promise.all(clients.map((client) => client.query('SELECT pg_sleep(12)')));
     const seen = await eventually('the one that waits', async () => {
       const now = await block();
       return now !== null && now.cl_waiting >= 1 && now.maxwait_s > 1 && now;
@@ -56,13 +56,15 @@ describeWith('pgbouncer', '/stats of a service behind PgBouncer', () => {
   test('the pooler hangs › /stats answers as fast as ever and says null; it is back when the pooler is', async () => {
     process.kill(pooler.pid, 'SIGSTOP');
     try {
-      const slowest: number[] = [];
+      const times: number[] = [];
       await eventually('null', async () => {
         const { body, ms } = await service.ops<{ db: { pgbouncer: unknown } }>('/stats');
-        slowest.push(ms);
+        times.push(ms);
         return body.db.pgbouncer === null;
       });
-      expect(Math.max(...slowest)).toBeLessThan(500 * TIMES);
+      // The machine may hold up one or another; whoever waited for the pooler would wait each time.
+      times.sort((a, b) => a - b);
+      expect(times[Math.floor(times.length * 0.95)]).toBeLessThan(500 * TIMES);
     } finally {
       process.kill(pooler.pid, 'SIGCONT');
     }
