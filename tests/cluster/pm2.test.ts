@@ -57,7 +57,7 @@ test('fork mode › start waits for ready, reload fails no request, ctl scales, 
   const lines = [...pm2.log('out'), ...pm2.log('error')];
   expect(lines.filter((line) => line.includes('"message":"request"')).length).toBeGreaterThan(0);
   expect(lines.filter((line) => !isJson(line) && !isWords(line))).toEqual([]);
-  const shown = await pm2.command('logs', 'autoshop', '--nostream', '--raw', '--lines', '5');
+  const shown = await pm2.command('logs', 'autoshop', '--nostream', '--raw', '--lines', '50');
   expect(shown.output).toContain('rolling restart aborted');
 
   const pids = [app?.pid ?? 0, ...(await statsOf(pm2)).workers.map(({ pid }) => pid)];
