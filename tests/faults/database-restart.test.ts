@@ -182,7 +182,7 @@ test('restarted three times under load › no answered write lost, none doubled,
       );
       return open.length === 0;
     },
-    5_000,
+    BACK_MS * TIMES,
   );
   // A worker tells once a second how many wait: what was told under load may still stand.
   const after = await eventually(
@@ -191,7 +191,7 @@ test('restarted three times under load › no answered write lost, none doubled,
       const told = await stats(service);
       return told.db.primary.pool.waiting === 0 && told;
     },
-    5_000,
+    BACK_MS * TIMES,
   );
   expect(after.workers.map(({ pid }) => pid).sort()).toEqual(pids);
   expect(after.db.budget.used).toBeLessThanOrEqual(after.db.budget.limit);

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { call, eventually, isAlive, type Running, startChaos, stats } from '../cluster/support';
+import { call, eventually, isAlive, type Running, startChaos, stats, TIMES } from '../cluster/support';
 import { closeLater } from '../support/closers';
 import { spawnService } from '../support/cluster';
 import { temporaryFolder } from '../support/services';
@@ -73,7 +73,7 @@ test('the embedded database does not stop › a second TERM ends the service all
   await delay(600);
   expect(service.isRunning).toBe(true);
   service.kill('SIGTERM');
-  expect((await service.waitForExit(5_000)).code).toBe(1);
+  expect((await service.waitForExit(5_000 * TIMES)).code).toBe(1);
   process.kill(pid, 'SIGCONT');
 });
 

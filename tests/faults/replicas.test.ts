@@ -38,6 +38,7 @@ describeWith('pg_basebackup', 'the service with a read replica', () => {
       database: pair.database,
       env: {
         WORKERS: '2',
+        MAX_REQUESTS: '0',
         DB_POOL_MAX: String(POOL_MAX),
         DATABASE_REPLICA_URLS: replica.url,
         DATA_DIR: temporaryFolder('replicas'),
