@@ -119,17 +119,18 @@ describe('POST /api/auth/request-password-reset', () => {
   it('a known and an unknown address › answered in the same time', async () => {
     const customer = await createCustomer({ tenant: shop, canLogIn: true });
     const restore = overrideRate('reset', { limit: 1000, windowMs: 60_000 });
-    const median = async (email: string) => {
-      const times: number[] = [];
-      for (let round = 0; round < 7; round += 1) {
-        const started = performance.now();
-        await request(email);
-        times.push(performance.now() - started);
-      }
-      return times.sort((a, b) => a - b)[3] as number;
+    const timeOf = async (email: string) => {
+      const started = performance.now();
+      await request(email);
+      return performance.now() - started;
     };
     try {
-      const [known, unknown] = [await median(customer.email), await median('nobody@nowhere.example')];
+      // In turns, and the quickest of each: what else the machine does makes some of them slower, never quicker.
+      let [known, unknown] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+      for (let round = 0; round < 7; round += 1) {
+        known = Math.min(known, await timeOf(customer.email));
+        unknown = Math.min(unknown, await timeOf('nobody@nowhere.example'));
+      }
       expect(Math.min(known, unknown)).toBeGreaterThanOrEqual(55);
       expect(Math.abs(known - unknown)).toBeLessThan(60);
     } finally {
@@ -269,13 +270,21 @@ describe('POST /api/auth/reset-password', () => {
 });
 
 describe('the queue', () => {
+  /** The next mail, not a scheduled job whose minute begins meanwhile. */
+  const mailed = ({ events }: Awaited<ReturnType<typeof startQueue>>): Promise<void> =>
+    new Promise((resolve) => {
+      events.on('job:success', ({ job }: { job: { task_identifier: string } }) => {
+        if (job.task_identifier === 'mail.password-reset') resolve();
+      });
+    });
+
   it('a running queue › takes a new job by notification, over one connection', async () => {
     const queue = await startQueue(process.env['DATABASE_MIGRATION_URL'] as string);
     try {
       const customer = await createCustomer({ tenant: shop, canLogIn: true });
       const order: string[] = [];
       queue.events.once('pool:listen:notification', () => order.push('notified'));
-      const done = new Promise<void>((resolve) => queue.events.once('job:success', () => resolve()));
+      const done = mailed(queue);
       await request(customer.email);
       await done;
       order.push('done');
@@ -297,7 +306,7 @@ describe('the queue', () => {
         `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'autoshop-jobs' AND datname = current_database()`,
       );
       const customer = await createCustomer({ tenant: shop, canLogIn: true });
-      const done = new Promise<void>((resolve) => queue.events.once('job:success', () => resolve()));
+      const done = mailed(queue);
       await request(customer.email);
       await done;
       expect(mailTo(customer.email)).toHaveLength(1);
