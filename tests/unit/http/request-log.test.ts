@@ -11,6 +11,8 @@ import { type ChainServer, startChain, TENANT } from '../../support/http';
 type Line = Record<string, unknown>;
 const lines: Line[] = [];
 let noticed: () => void = () => undefined;
+/** The slow endpoint is at work. */
+let arrived: () => void = () => undefined;
 
 class Memory extends Transport {
   override log(info: Line, done: () => void): void {
@@ -45,7 +47,10 @@ beforeAll(async () => {
         id: 'slowThing',
         allow: 'public',
         query: z.object({ ms: z.string().default('60') }),
-        handle: ({ query }) => new Promise((resolve) => setTimeout(resolve, Number(query.ms), {})),
+        handle: ({ query }) => {
+          arrived();
+          return new Promise((resolve) => setTimeout(resolve, Number(query.ms), {}));
+        },
       }),
       endpoint({
         ...common,
@@ -126,16 +131,23 @@ test('slower than LOG_SLOW_REQUEST_MS (1 s) › a warning that says so, counted 
 
 test('unknown paths › one label for all of them; probes under their path', async () => {
   for (const path of ['/api/a1', '/api/b2']) await server.fetch(path);
-  await line();
+  const unmatched = () => lines.filter(({ route }) => route === 'unmatched');
+  while (unmatched().length < 2) await new Promise((resolve) => setImmediate(resolve));
   await server.fetch('/health/live');
-  expect(lines.filter(({ route }) => route === 'unmatched')).toHaveLength(2);
+  expect(unmatched()).toHaveLength(2);
   const labels = (await metrics.requests.get()).values.map(({ labels: { route } }) => String(route));
   expect(labels.filter((route) => route.includes('a1') || route.includes('b2'))).toEqual([]);
 });
 
 test('a client that leaves › counted as aborted, and said', async () => {
   const before = await value('autoshop_http_requests_aborted_total', {});
-  await expect(server.fetch('/api/slow', { signal: AbortSignal.timeout(20) })).rejects.toThrow();
+  const client = new AbortController();
+  // Not before the request has arrived: one that never did is not counted.
+  const begun = new Promise<void>((resolve) => (arrived = resolve));
+  const left = expect(server.fetch('/api/slow?ms=1000', { signal: client.signal })).rejects.toThrow();
+  await begun;
+  client.abort();
+  await left;
   expect(await line()).toMatchObject({ route: 'slowThing', aborted: true });
   expect((await value('autoshop_http_requests_aborted_total', {})) - before).toBe(1);
 });
