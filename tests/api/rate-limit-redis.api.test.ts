@@ -26,7 +26,7 @@ describeWith('redis', 'limits in Redis', () => {
       reset: async () => undefined,
     });
     redisModule.redis();
-    for (let waited = 0; !redisModule.redisReady() && waited < 5_000; waited += 20) await delay(20);
+    while (!redisModule.redisReady()) await delay(20);
   });
   afterAll(() => redisModule.closeRedis());
 
@@ -87,7 +87,7 @@ describeWith('redis', 'limits in Redis', () => {
 
   test('Redis gone › counted by the backend at once, nobody refused or kept waiting', async () => {
     await server.stop();
-    for (let waited = 0; redisModule.redisReady() && waited < 5_000; waited += 20) await delay(20);
+    while (redisModule.redisReady()) await delay(20);
     const started = performance.now();
     expect((await limits.take('login', '203.0.113.7', 'x')).allowed).toBe(true);
     expect(performance.now() - started).toBeLessThan(5_000);
