@@ -154,7 +154,6 @@ export class WorkerHandle {
     return this.stalls.since;
   }
 
-  /** Whether a new connection is in good hands here; when it is so of none, any will do. */
   /**
    * It gets no new connection where another can take it: its measurements would be spoilt, or the one before it in its slot would never
    * come to its last request, because a worker without connections is always preferred.
@@ -163,6 +162,7 @@ export class WorkerHandle {
     return this.profiled || this.standsBehind?.state === 'ready';
   }
 
+  /** Whether a new connection is in good hands here; when it is so of none, any will do. */
   takesConnections(now: number): boolean {
     return this.#state === 'ready' && !this.resting && !this.stalls.isStuck(now);
   }
