@@ -108,6 +108,7 @@ function summarise(reports: Report[], seconds: number): number {
   for (const [service, count] of missing) console.log(`Skipped for want of ${service}: ${count} tests (install it, or see README)`);
   const refused = process.env['REQUIRE_SERVICES'] === '1' && total.skipped > 0;
   if (refused) console.log('REQUIRE_SERVICES=1: nothing may be skipped');
+  // Printed once more at the end, where whoever reads the log of a run looks first.
   for (const failure of reports.flatMap(({ failures }) => failures)) console.log(`Failed test: ${failure.replaceAll('\n', '\n  | ')}`);
   if (total.passed === 0) console.log('No test ran');
   console.log(`Took ${Math.round(seconds)} s`);

@@ -50,8 +50,9 @@ test('nobody answers › late, once', async () => {
       resolve();
     });
   });
-  // Timers may fire up to a millisecond early.
+  // Each of the slices' timers may fire up to a millisecond early.
   expect(performance.now() - began).toBeGreaterThan(LIMIT_MS - 5);
+  // Long enough for a second verdict, which must not come: there is nothing to wait for.
   await new Promise((resolve) => setTimeout(resolve, LIMIT_MS));
   expect(times).toBe(1);
 });
@@ -66,6 +67,7 @@ test('cancelled, also after the limit while sockets are read once more › never
   setTimeout(cancel, 1);
   // Both timers are due in the same turn of the loop, the limit's first.
   holdUp(20);
+  // Longer than both limits: nothing must happen meanwhile.
   await new Promise((resolve) => setTimeout(resolve, 2 * LIMIT_MS));
   expect(late).toBe(false);
 });
