@@ -124,7 +124,7 @@ export const factsAlone = (draining: boolean, maintenance: Maintenance | null = 
 });
 
 /** Counts in this process alone: right for a single process, wrong for several. */
-export function localLimitBackend(now: () => number = Date.now): LimitBackend {
+export function localLimitBackend(now: () => number = () => performance.now()): LimitBackend {
   const windows = new SlidingWindows({ now });
   return {
     take: async (key, limit, windowMs, cost = 1) => windows.take(key, limit, windowMs, { cost }),

@@ -55,10 +55,15 @@ class SlidingStore extends RedisStore {
     return (await this.sendCommand({ isReadOnly: false, command: ['SCRIPT', 'LOAD', TAKE] })) as string;
   }
 
-  /** Loads the script, so that the first use does not wait for that. */
+  /** Loads the script, so that the first use does not wait for that. What fails is tried anew by the next call. */
   async prepare(): Promise<void> {
     this.incrementScriptSha ??= this.loadIncrementScript();
-    await this.incrementScriptSha;
+    try {
+      await this.incrementScriptSha;
+    } catch (error) {
+      this.incrementScriptSha = undefined as never;
+      throw error;
+    }
   }
 
   /** The script is loaded once, and again when Redis has forgotten it. */

@@ -41,7 +41,7 @@ export class SlidingWindows {
   readonly #now: () => number;
   #sweptAt = 0;
 
-  constructor({ maxKeys = 100_000, now = Date.now }: { maxKeys?: number; now?: () => number } = {}) {
+  constructor({ maxKeys = 100_000, now = () => performance.now() }: { maxKeys?: number; now?: () => number } = {}) {
     this.#maxKeys = maxKeys;
     this.#now = now;
   }

@@ -43,7 +43,7 @@ export class LimitCounters {
   readonly #windows: SlidingWindows;
   readonly #now: () => number;
 
-  constructor(now: () => number = Date.now) {
+  constructor(now: () => number = () => performance.now()) {
     this.#now = now;
     this.#windows = new SlidingWindows({ now });
   }
@@ -87,7 +87,7 @@ export class LeasedLimits {
   readonly #now: () => number;
   #sweptAt = 0;
 
-  constructor(fetch: FetchTokens, now: () => number = Date.now) {
+  constructor(fetch: FetchTokens, now: () => number = () => performance.now()) {
     this.#fetch = fetch;
     this.#now = now;
   }
