@@ -347,7 +347,7 @@ class IpcLink implements PrimaryLink {
         this.#reopenLogs();
         break;
       case 'dump':
-        log.info('state of this process', { ...this.#self.collect() });
+        log.info('state of this process', { ...(this.#self.latest ?? this.#self.collect()) });
         break;
     }
   }

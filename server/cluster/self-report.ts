@@ -35,6 +35,7 @@ export class SelfReport {
   #gcCount = 0;
   #gcTotalMs = 0;
   #fds: number | null = null;
+  #latest: Report | null = null;
   #fdsReadAt = Number.NEGATIVE_INFINITY;
 
   constructor({ watchesDatabase }: { watchesDatabase: boolean }) {
@@ -53,6 +54,11 @@ export class SelfReport {
   stop(): void {
     this.#loop.disable();
     this.#gc.disconnect();
+  }
+
+  /** What {@link collect} gave last: whoever only wants to look takes nothing from the next report. */
+  get latest(): Report | null {
+    return this.#latest;
   }
 
   collect(): Report {
@@ -103,6 +109,7 @@ export class SelfReport {
     this.#loop.reset();
     this.#gcPauses = [];
     this.#countFds();
+    this.#latest = report;
     return report;
   }
 

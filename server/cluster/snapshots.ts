@@ -66,10 +66,14 @@ export class SnapshotStore {
     this.#version += 1;
   }
 
-  /** The worker is gone: its counts join the retired total. `complete` = it sent its last snapshot. Resolves when they have. */
+  /**
+   * The worker is gone: its counts join the retired total. `complete` = it sent its last snapshot. Resolves when they have; rejects when
+   * they could not be added up, and then they stay what they were, and hold up nobody else's.
+   */
   retire(worker: string, complete: boolean): Promise<void> {
     if (!complete) this.#lost += 1;
-    this.#retiring = this.#retiring.then(async () => {
+    const before = this.#retiring.catch(() => undefined);
+    this.#retiring = before.then(async () => {
       const held = this.#live.get(worker);
       if (!held) return;
       const counted = [...held.values()].filter(isCumulative);
