@@ -104,6 +104,9 @@ class OwnFront implements Front {
   }
 }
 
+/** It accepts connections itself; in a stop of the whole service those who leave do so for a while as well. */
+const listens = ({ serving, state, drain }: WorkerHandle): boolean => serving || (state === 'draining' && drain?.reason === 'stop');
+
 class RoundRobinFront implements Front {
   readonly address = Promise.resolve(null);
   #regiven = 0;
@@ -121,6 +124,7 @@ class RoundRobinFront implements Front {
         log.info('connections of a dead worker went to another one', { count });
       },
       avoid: () => this.#isAvoided(child.pid),
+      othersListen: () => this.#workers.some((worker) => worker.pid !== child.pid && listens(worker)),
     });
   }
 

@@ -72,6 +72,19 @@ test('least, the only worker dies › clients that connect meanwhile are answere
   expect(tally(outcomes)).toEqual({ 200: 10 });
 });
 
+test('rr, the only worker dies with a connection it has not taken › the client is told at once; later ones are answered by the next', async () => {
+  const service = await least({ DISPATCH: 'rr', WORKERS: '1', WATCHDOG: 'off' });
+  const [worker] = service.banner.pids as [number];
+  // A process that is stopped is sent the connection, and does not take it.
+  process.kill(worker, 'SIGSTOP');
+  const waiting = Array.from({ length: 3 }, () => call(service.url, { path: '/chaos/wait?ms=1', timeoutMs: 20_000 * TIMES }));
+  await delay(500);
+  process.kill(worker, 'SIGKILL');
+  const outcomes = await Promise.all(waiting);
+  for (const { result } of outcomes) expect(['ECONNRESET', 200]).toContain(result);
+  await eventually('the next worker', async () => (await call(service.url, { path: '/chaos/wait?ms=1' })).result === 200);
+});
+
 test('least, no worker comes back › clients are told so within the time that connections are held', async () => {
   const dataDir = temporaryFolder('dispatch');
   const service = await least({ WORKERS: '1', DATA_DIR: dataDir, BOOT_TIMEOUT: '60' });

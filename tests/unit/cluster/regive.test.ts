@@ -1,0 +1,61 @@
+/** What becomes of connections that node's round robin has sent to a worker, when it dies or refuses them. */
+import type { ChildProcess } from 'node:child_process';
+import { EventEmitter } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import { regive } from '../../../server/cluster/regive';
+
+interface Told {
+  ack?: number;
+  accepted?: boolean;
+}
+
+/** The worker's process as the primary holds it, and what node's module is told in its name. */
+function followed({ othersListen }: { othersListen: boolean }) {
+  const told: Told[] = [];
+  const regiven: number[] = [];
+  const child = Object.assign(new EventEmitter(), { send: () => true });
+  child.on('internalMessage', (message: Told) => told.push(message));
+  regive(child as unknown as ChildProcess, { onRegiven: (count) => regiven.push(count), othersListen: () => othersListen });
+  const send = child.send as unknown as (message: object, handle: object) => boolean;
+  const give = (seq: number) => {
+    const handle = { close: jest.fn() };
+    send({ cmd: 'NODE_CLUSTER', act: 'newconn', seq }, handle);
+    return handle;
+  };
+  return { child, told, regiven, give };
+}
+
+const PAUSE_MS = 100;
+
+test('it dies while others listen › what it had not taken is refused in its name, and nothing is closed', async () => {
+  const { child, told, regiven, give } = followed({ othersListen: true });
+  const [taken, untaken] = [give(1), give(2)];
+  child.emit('internalMessage', { ack: 1, accepted: true });
+  child.emit('exit', null, 'SIGKILL');
+  await delay(PAUSE_MS);
+  expect(told.slice(1)).toEqual([{ cmd: 'NODE_CLUSTER', ack: 2, accepted: false }]);
+  expect(regiven).toEqual([1]);
+  for (const { close } of [taken, untaken]) expect(close).not.toHaveBeenCalled();
+});
+
+test('it dies and was the last that listened › what it had not taken is closed, and the module hears nothing of it', async () => {
+  const { child, told, regiven, give } = followed({ othersListen: false });
+  const [taken, untaken] = [give(1), give(2)];
+  child.emit('internalMessage', { ack: 1, accepted: true });
+  child.emit('exit', null, 'SIGKILL');
+  await delay(PAUSE_MS);
+  expect(told).toHaveLength(1);
+  expect(regiven).toEqual([]);
+  expect(taken.close).not.toHaveBeenCalled();
+  expect(untaken.close).toHaveBeenCalledTimes(1);
+});
+
+test.each([
+  [true, 0],
+  [false, 1],
+])('it refuses one because it leaves, others listen: %s › closed %d times', (othersListen, times) => {
+  const { child, give } = followed({ othersListen });
+  const handle = give(1);
+  child.emit('internalMessage', { ack: 1, accepted: false });
+  expect(handle.close).toHaveBeenCalledTimes(times);
+});
