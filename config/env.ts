@@ -142,7 +142,9 @@ export const environmentSchema = z.object({
   WORKER_MAX_RSS_MB: count(0).describe('Resident memory above which a worker is recycled; 0 = never'),
   WORKER_MAX_AGE: seconds(0).describe('Age at which a worker is recycled, plus a random tenth; 0 = never'),
   ROLL_CANARY: seconds(10).describe('Time the first new worker of a rolling restart must live before an old one is told to go'),
-  GRACEFUL_TIMEOUT: seconds(30, 1).describe('Time for a stopping worker to finish its requests'),
+  GRACEFUL_TIMEOUT: seconds(30, 1).describe(
+    'Time for a stopping worker to finish its requests; one that others take over from has KEEP_ALIVE_TIMEOUT and a second more',
+  ),
   PRESTOP_DELAY: seconds(0).describe('Time a stopping instance still serves after reporting not-ready'),
   SHED_POOL_WAIT_MS: count(250).describe('Expected wait for a database connection from which on requests are refused with 503; 0 = never'),
   SHED_LAG_MS: count(150).describe('Delay of the event loop, kept up, from which on requests are refused with 503; 0 = never'),

@@ -22,7 +22,7 @@ export interface ActsOptions extends StatusSource {
   stop(): Promise<number>;
   /** How long a booting worker and a draining one may take. */
   bootTimeoutMs: number;
-  gracefulTimeoutMs: number;
+  drainLimitMs: number;
 }
 
 const LOOK_MS = 50;
@@ -148,8 +148,8 @@ class Acts {
       throw error;
     }
     let shown = -1;
-    const { bootTimeoutMs, gracefulTimeoutMs } = this.#options;
-    await this.#until(`${workers} workers`, bootTimeoutMs + gracefulTimeoutMs, () => {
+    const { bootTimeoutMs, drainLimitMs } = this.#options;
+    await this.#until(`${workers} workers`, bootTimeoutMs + drainLimitMs, () => {
       if (this.#supervisor.target !== workers)
         throw new ControlRefusal('busy', 'somebody else has changed the number of workers meanwhile');
       const { ready } = this.#supervisor;
@@ -170,7 +170,7 @@ class Acts {
     const failed = () =>
       new ControlRefusal('aborted', `the replacement did not become ready; the old worker of slot ${slot} serves`, { slot });
     let replacing = false;
-    await this.#until(`a new worker in slot ${slot}`, this.#options.bootTimeoutMs + this.#options.gracefulTimeoutMs, () => {
+    await this.#until(`a new worker in slot ${slot}`, this.#options.bootTimeoutMs + this.#options.drainLimitMs, () => {
       const others = this.#supervisor.workers.filter((worker) => worker.slot === slot && worker !== old);
       if (others.length > 0) replacing = true;
       else if (replacing && old.state === 'ready') throw failed();
@@ -185,7 +185,7 @@ class Acts {
     const worker = this.#workerIn(slot);
     this.#supervisor.drain(slot);
     this.#progress({ slot, leaves: worker.pid, in_flight: worker.report?.in_flight ?? null });
-    await this.#until(`the end of worker ${worker.pid}`, this.#options.gracefulTimeoutMs, () => worker.state === 'gone');
+    await this.#until(`the end of worker ${worker.pid}`, this.#options.drainLimitMs, () => worker.state === 'gone');
     return { slot, pid: worker.pid, finished: worker.killReason === null };
   }
 

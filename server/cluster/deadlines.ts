@@ -1,10 +1,13 @@
 /** How long a process may take for what it is doing; whoever takes longer is killed. */
-import type { DeathReason, WorkerHandle } from './worker-handle';
+import type { DrainReason } from './messages';
+import type { DeathReason, Drain, WorkerHandle } from './worker-handle';
 
 export interface Deadlines {
   bootTimeoutMs: number;
   workerTimeoutMs: number;
   gracefulTimeoutMs: number;
+  /** How long a worker that others take over from leaves its silent connections alone: a request may still begin on one of them. */
+  idleGraceMs: number;
 }
 
 export interface Overdue {
@@ -23,12 +26,31 @@ function bootingFor({ state, forkedAt, helloAt, grantedAt }: Watched, now: numbe
   return loading + now - (grantedAt ?? now);
 }
 
+/** How long a worker may take to go while others serve: a request that begins at the last moment has GRACEFUL_TIMEOUT as well. */
+export const drainLimitMs = ({ gracefulTimeoutMs, idleGraceMs }: Pick<Deadlines, 'gracefulTimeoutMs' | 'idleGraceMs'>): number =>
+  idleGraceMs + gracefulTimeoutMs;
+
+/** A worker begins to leave. When the whole service stops, silent connections are not waited for. */
+export function beginDrain(reason: DrainReason, now: number, limits: Pick<Deadlines, 'gracefulTimeoutMs' | 'idleGraceMs'>): Drain {
+  return { reason, since: now, limitMs: reason === 'stop' ? limits.gracefulTimeoutMs : drainLimitMs(limits) };
+}
+
+/** The whole service stops while `worker` leaves for another reason: it may take as long as all the others from now on, and no longer. */
+export function hurry(worker: Pick<WorkerHandle, 'drain'>, now: number, { gracefulTimeoutMs }: Pick<Deadlines, 'gracefulTimeoutMs'>): void {
+  const { drain } = worker;
+  if (drain) worker.drain = { ...drain, limitMs: Math.min(drain.limitMs, now - drain.since + gracefulTimeoutMs) };
+}
+
 /** What `worker` has taken too long for, or null. */
-export function overdue(worker: Watched, now: number, { bootTimeoutMs, workerTimeoutMs, gracefulTimeoutMs }: Deadlines): Overdue | null {
+export function overdue(
+  worker: Watched,
+  now: number,
+  { bootTimeoutMs, workerTimeoutMs }: Pick<Deadlines, 'bootTimeoutMs' | 'workerTimeoutMs'>,
+): Overdue | null {
   if (worker.killReason !== null) return null;
   if (bootingFor(worker, now) > bootTimeoutMs) return { reason: 'boot_timeout', limitMs: bootTimeoutMs };
-  if (worker.state === 'draining' && worker.drain && now - worker.drain.since > gracefulTimeoutMs)
-    return { reason: 'drain_timeout', limitMs: gracefulTimeoutMs };
+  if (worker.state === 'draining' && worker.drain && now - worker.drain.since > worker.drain.limitMs)
+    return { reason: 'drain_timeout', limitMs: worker.drain.limitMs };
   if (worker.helloAt !== null && now - worker.lastCheckinAt > workerTimeoutMs) return { reason: 'stall', limitMs: workerTimeoutMs };
   return null;
 }

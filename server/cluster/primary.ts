@@ -37,6 +37,7 @@ import { forkWorker, spawnChild } from './spawn';
 import { followStalls } from './stalls';
 import { stateDump } from './state-dump';
 import { Steering } from './steering';
+import { GRACEFUL_MS, IDLE_GRACE_MS } from './stop-times';
 import { Supervisor } from './supervisor';
 import { Switchboard } from './switchboard';
 import type { Tail } from './tail';
@@ -108,7 +109,8 @@ export class Primary {
       settled: () => this.#switchboard.settled(),
       reopenLogs: () => this.#logs.reopen(),
       profile: (request) => this.profiles.startProfile(request),
-      stop: (why) => void this.#stop(why),
+      // Not a signal: whoever asks a second time wants to hear of the end, not to cut it short.
+      stop: (why) => void (this.#stopping || this.#stop(why)),
     });
     this.#documents = new OpsDocuments({
       scope: 'cluster',
@@ -188,7 +190,8 @@ export class Primary {
         writeLine: (line) => process.stderr.write(`${line}\n`),
         bootTimeoutMs: config.BOOT_TIMEOUT * SECOND_MS,
         workerTimeoutMs: config.WORKER_TIMEOUT * SECOND_MS,
-        gracefulTimeoutMs: config.GRACEFUL_TIMEOUT * SECOND_MS,
+        gracefulTimeoutMs: GRACEFUL_MS,
+        idleGraceMs: IDLE_GRACE_MS,
         maxRequests: config.MAX_REQUESTS,
         maxRequestsJitter: config.MAX_REQUESTS_JITTER,
         maxAgeMs: config.WORKER_MAX_AGE * SECOND_MS,

@@ -10,6 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { log } from '../../lib/log';
 import { NO_ROOM, refuseConnection } from '../http/raw-answer';
 import type { Accepted, Dispatcher } from './dispatcher';
+import { LAST_CALL_MS } from './stop-times';
 
 /** The part of node's TCP handle that is used. */
 interface TcpHandle {
@@ -23,8 +24,6 @@ interface ServerHandle {
 }
 
 const BACKLOG = 1_024;
-/** In a stop: new connections are taken until none has come for a moment, or this long at most. */
-const LAST_CALL_MS = 1_000;
 const POLL_MS = 50;
 const QUIET_POLLS = 3;
 const ACCEPT_ERROR_LOG_MS = 60_000;
@@ -56,7 +55,7 @@ export class PublicListener {
     });
   }
 
-  /** Takes those who have connected already, then closes the port and lets the workers know. */
+  /** Takes those who have connected already, until none has come for a moment; then closes the port and lets the workers know. */
   async close(): Promise<void> {
     const since = performance.now();
     let quiet = 0;

@@ -26,7 +26,7 @@ export class Roster {
   }
 
   get ready(): number {
-    return this.workers.filter(({ state }) => state === 'ready').length;
+    return this.workers.filter(({ serving }) => serving).length;
   }
 
   has(worker: WorkerHandle): boolean {

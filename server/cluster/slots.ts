@@ -19,7 +19,17 @@ export function emptySlots(target: number, occupants: readonly Occupant[]): numb
   return Array.from({ length: target }, (_, index) => index + 1).filter((slot) => !held.has(slot));
 }
 
-/** Workers beyond the target, highest slot first: the ones to drain after scaling down. */
-export function surplus<T extends Occupant>(target: number, occupants: readonly T[]): T[] {
-  return occupants.filter((occupant) => holds(occupant) && occupant.slot > target).sort((a, b) => b.slot - a.slot);
+/** How many of the slots 1..target hold nobody who serves. */
+export function unserved<T extends Occupant>(target: number, occupants: readonly T[], serves: (occupant: T) => boolean): number {
+  return target - new Set(occupants.filter((occupant) => occupant.slot <= target && serves(occupant)).map(({ slot }) => slot)).size;
+}
+
+/**
+ * Workers beyond the target that may go after scaling down, highest slot first. For each slot of 1..target in which nobody serves yet
+ * one that does serve stays until somebody does there: otherwise the only healthy workers would go for the sake of an empty slot.
+ */
+export function surplus<T extends Occupant>(target: number, occupants: readonly T[], serves: (occupant: T) => boolean): T[] {
+  const beyond = occupants.filter((occupant) => holds(occupant) && occupant.slot > target).sort((a, b) => a.slot - b.slot);
+  const standIns = new Set(beyond.filter(serves).slice(0, unserved(target, occupants, serves)));
+  return beyond.filter((occupant) => !standIns.has(occupant)).reverse();
 }

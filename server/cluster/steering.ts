@@ -9,7 +9,9 @@ import { overrideLogLevel } from '../../lib/log';
 import { clusterState } from '../ops/stats';
 import { type Act, ControlServer } from './control';
 import { actsOf } from './control-acts';
+import { drainLimitMs } from './deadlines';
 import type { ProfileRequest } from './profiles';
+import { GRACEFUL_MS, IDLE_GRACE_MS } from './stop-times';
 import type { Supervisor } from './supervisor';
 import { Switches } from './switches';
 import { Systemd, statusLine } from './systemd';
@@ -100,7 +102,7 @@ export class Steering {
         return this.#exitCode;
       },
       bootTimeoutMs: config.BOOT_TIMEOUT * SECOND_MS,
-      gracefulTimeoutMs: config.GRACEFUL_TIMEOUT * SECOND_MS,
+      drainLimitMs: drainLimitMs({ gracefulTimeoutMs: GRACEFUL_MS, idleGraceMs: IDLE_GRACE_MS }),
     });
   }
 

@@ -9,7 +9,7 @@
 import { log } from '../../lib/log';
 import type { Breaker } from './breaker';
 import type { Division, Ledger } from './budget';
-import { Attendance, excuse, overdue } from './deadlines';
+import { Attendance, beginDrain, excuse, hurry, overdue } from './deadlines';
 import { DeathBooks, type End, logExit, reasonOf, wasCutOff, wasPlanned, whyNotReady } from './deaths';
 import { EXIT } from './exit-codes';
 import type { DrainReason, FromChild } from './messages';
@@ -20,7 +20,7 @@ import { Respawn } from './respawn';
 import type { RollEnd, RollStatus } from './roll';
 import { Roster } from './roster';
 import { Shares } from './shares';
-import { emptySlots, surplus } from './slots';
+import { emptySlots, surplus, unserved } from './slots';
 import { type FirstDeath, judgeStart } from './start-verdict';
 import { type Phase, type SupervisorEvents, type SupervisorOptions, withDefaults } from './supervisor-options';
 import { Turnover } from './turnover';
@@ -61,7 +61,8 @@ export class Supervisor {
       ...parts,
       nursery: this.#nursery,
       drain: (worker, reason) => this.#drain(worker, reason),
-      isWhole: () => this.ready >= this.#target,
+      staying: () => this.workers.filter(({ slot }) => slot <= this.#target),
+      isWhole: () => unserved(this.#target, this.workers, ({ serving }) => serving) === 0,
       tick: () => this.tick(),
       onRollEnd: ({ result }) => this.#onRollEnd(result),
     });
@@ -146,7 +147,7 @@ export class Supervisor {
     this.#keepJobs(now);
     this.#keepStandby(now);
     this.#shares.rebalance({ target: this.#target, replacing: this.#turnover.replacing });
-    for (const worker of surplus(this.#target, this.workers)) this.#drain(worker, 'scale');
+    for (const worker of surplus(this.#target, this.workers, (one) => one.isSound(now))) this.#drain(worker, 'scale');
     this.#turnover.advance(now);
     this.#shares.grantWaiting(now);
   }
@@ -198,7 +199,7 @@ export class Supervisor {
     this.#events.onChange();
   }
 
-  /** Graceful: every child drains; after GRACEFUL_TIMEOUT what still lives is killed. */
+  /** Graceful: every child drains; what still lives after its time (deadlines.ts) is killed. */
   stop(): void {
     if (this.#phase === 'stopping' || this.#phase === 'stopped') return;
     this.#phase = 'stopping';
@@ -233,7 +234,8 @@ export class Supervisor {
         this.#shares.grantWaiting(now);
         break;
       case 'ready':
-        if (worker.state === 'granted') this.#becomeReady(worker, message, now);
+        // One that was killed meanwhile will not serve, though it says so.
+        if (worker.state === 'granted' && worker.killReason === null) this.#becomeReady(worker, message, now);
         break;
       case 'report':
         worker.report = message.report;
@@ -293,7 +295,7 @@ export class Supervisor {
     worker.moveTo('draining');
     // Nobody misses the one in reserve; its end is noted when it comes.
     if (!this.#roster.has(worker)) return;
-    worker.drain = { reason: 'manual', since: now };
+    worker.drain = beginDrain('manual', now, this.#options);
     this.#countUnplannedDeath(worker, now);
     worker.failure ??= { code: EXIT.loadError, message };
     this.#turnover.onGone(worker, { planned: false }, now);
@@ -303,7 +305,10 @@ export class Supervisor {
   #drain(worker: WorkerHandle, reason: DrainReason): void {
     if (worker.state === 'draining' || worker.state === 'gone') {
       // A worker that leaves for its replacement hurries when the whole service stops.
-      if (reason === 'stop') worker.send({ type: 'drain', reason, whole: true });
+      if (reason === 'stop') {
+        worker.send({ type: 'drain', reason, whole: true });
+        hurry(worker, this.#options.now(), this.#options);
+      }
       return;
     }
     if (isBooting(worker.state)) {
@@ -318,7 +323,7 @@ export class Supervisor {
   /** It is on its way out. `requests`: answered until then, as far as is known. */
   #leaves(worker: WorkerHandle, reason: DrainReason, requests: number): void {
     worker.moveTo('draining');
-    worker.drain = { reason, since: this.#options.now() };
+    worker.drain = beginDrain(reason, this.#options.now(), this.#options);
     const { id, slot, pid, requestLimit } = worker;
     log.info('worker drains', { worker: id, slot, worker_pid: pid, reason, requests, request_limit: requestLimit });
     this.#events.onChange();

@@ -27,7 +27,9 @@ export interface TurnoverPort {
   respawn: Respawn;
   recycling: Recycling;
   drain(worker: WorkerHandle, reason: DrainReason): void;
-  /** As many workers serve as are wanted: an old one may be spared. */
+  /** Workers whose slot stays. Who stands in for one of them beyond the target goes without a replacement. */
+  staying(): WorkerHandle[];
+  /** A worker serves in every slot: an old one may be spared. */
   isWhole(): boolean;
   tick(): void;
   onRollEnd(end: RollEnd): void;
@@ -140,7 +142,7 @@ export class Turnover {
 
   #continueRoll(now: number): void {
     if (!this.#roll.underWay) return;
-    const { workers } = this.#port.roster;
+    const workers = this.#port.staying();
     const { current } = this.#replacing;
     if (current) {
       if (current.reason !== 'roll') this.#replacing.hurry();

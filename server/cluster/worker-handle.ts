@@ -17,6 +17,13 @@ export type Child = Pick<ChildProcess, 'pid' | 'kill' | 'on'> & {
 
 export type DeathReason = 'crash' | 'oom' | 'stall' | 'boot_timeout' | 'boot_failure' | 'drain_timeout' | DrainReason;
 
+/** A worker's way out: since when it is on it, on the primary's clock, and how long it may take. */
+export interface Drain {
+  readonly reason: DrainReason;
+  readonly since: number;
+  readonly limitMs: number;
+}
+
 export interface LastExit {
   pid: number;
   slot: number;
@@ -59,7 +66,7 @@ export class WorkerHandle {
   grantedAt: number | null = null;
   readyAt: number | null = null;
   lastCheckinAt: number;
-  drain: { reason: DrainReason; since: number } | null = null;
+  drain: Drain | null = null;
   /** Why the primary killed it, or why it said it could not start. */
   killReason: DeathReason | null = null;
   failure: { code: number; message: string } | null = null;
@@ -162,9 +169,19 @@ export class WorkerHandle {
     return this.profiled || this.standsBehind?.state === 'ready';
   }
 
+  /** It is ready, and nobody has ended it. */
+  get serving(): boolean {
+    return this.#state === 'ready' && this.killReason === null;
+  }
+
+  /** It serves, and its event loop turns. */
+  isSound(now: number): boolean {
+    return this.serving && !this.stalls.isStuck(now);
+  }
+
   /** Whether a new connection is in good hands here; when it is so of none, any will do. */
   takesConnections(now: number): boolean {
-    return this.#state === 'ready' && !this.resting && !this.stalls.isStuck(now);
+    return this.isSound(now) && !this.resting;
   }
 
   /** Sends when the channel is open. A child that is going cannot be told anything; that is no error. */

@@ -24,6 +24,7 @@ import { rememberSlowQueries } from '../ops/slow-queries';
 import { EXIT, exitCodeOf } from './exit-codes';
 import { connectToPrimary, type Grant, type PrimaryLink } from './link';
 import { RequestLimit } from './request-limit';
+import { IDLE_GRACE_MS, LAST_CALL_MS } from './stop-times';
 import { TakenConnections } from './taken-connections';
 import { startWatchdog } from './watchdog';
 
@@ -38,8 +39,6 @@ export interface WorkerOptions {
 /** Time a crashing worker gives its other requests. Its memory may be damaged: long enough to answer, no longer. */
 const CRASH_DRAIN_MS = 3_000;
 const CRASH_IDLE_GRACE_MS = 1_000;
-/** When the whole service stops: time for clients that had connected before, but were not taken yet. */
-const LAST_ACCEPT_MS = 1_000;
 const RESIZE_POLL_MS = 20;
 
 let leaving = false;
@@ -148,11 +147,12 @@ function listen(server: Server): Promise<{ host: string; port: number }> {
 /** The lame-duck way out. Told twice (replaced, then the whole service stops), the second call only hurries the first. */
 async function leave(link: PrimaryLink, whole: boolean): Promise<void> {
   // Others take over: leave idle connections for longer than the keep-alive time that clients were promised.
-  const idleGraceMs = whole ? 0 : config.KEEP_ALIVE_TIMEOUT * 1000 + 1_000;
+  const idleGraceMs = whole ? 0 : IDLE_GRACE_MS;
   // Elsewhere the others take what waits; at the end of all, closing at once would reset those clients.
   const drained = lifecycle.lameDuck({
     idleGraceMs,
-    acceptMs: whole ? LAST_ACCEPT_MS : 0,
+    silentMs: LAST_CALL_MS,
+    acceptMs: whole ? LAST_CALL_MS : 0,
     accepting: whole ? taken?.last() : undefined,
   });
   if (!whole) taken?.refuse();

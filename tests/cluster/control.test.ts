@@ -1,6 +1,7 @@
 /** Steering a running service by `npm run ctl`: the program as an operator runs it, the real cluster, clients meanwhile. */
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { AS_SHIPPED, spawnService } from '../support/cluster';
 import { temporaryFolder } from '../support/services';
 import { ctl, ctlJson } from './ctl';
@@ -155,9 +156,17 @@ describe('a running service', () => {
   });
 });
 
-test('stop › answered when everything has ended, exit 0, the socket is gone; afterwards nobody answers: 69', async () => {
+test('stop, asked for twice › both answered when everything has ended, requests too; exit 0, the socket is gone; afterwards nobody answers: 69', async () => {
   const service = await startChaos({ env: { ...AS_SHIPPED, ...SMALL } });
+  const slow = call(service.url, { path: '/chaos/wait?ms=4000' });
+  await eventually('in flight', async () => (await stats(service)).requests.in_flight === 1);
+  const first = ctlJson(service, 'stop');
+  await service.waitForLine(/"stopping"|stopping/);
+  // Later than the echo of a signal would come; and it is no second signal, which would cut off what is in flight.
+  await delay(1_000);
   const stopped = await ctlJson(service, 'stop');
+  expect(await first).toMatchObject({ code: 0, result: { exit_code: 0 } });
+  expect((await slow).result).toBe(200);
   expect(stopped).toMatchObject({ code: 0, result: { exit_code: 0 } });
   expect(await service.waitForExit()).toEqual({ code: 0, signal: null });
   expect(service.banner.pids.filter(isAlive)).toEqual([]);

@@ -1,5 +1,9 @@
 /** Replacing workers while clients are served: a rolling restart, and a changed number of workers. */
-import { eventually, Load, startChaos, stats, tally } from './support';
+import { rmSync, writeFileSync } from 'node:fs';
+import { Agent } from 'node:http';
+import { join } from 'node:path';
+import { temporaryFolder } from '../support/services';
+import { call, eventually, Load, startChaos, stats, tally } from './support';
 
 const BODY = Buffer.alloc(16_384, 'x');
 const echo = () => ({ path: '/chaos/echo', method: 'POST', body: BODY });
@@ -25,6 +29,17 @@ test('HUP under load › every worker replaced, none missing on the way, no requ
   expect(await service.stop()).toEqual({ code: 0, signal: null });
 });
 
+test('kept connections are promised more time than requests get to finish › a roll ends no old worker by force', async () => {
+  const service = await startChaos({ env: { WORKERS: '1', KEEP_ALIVE_TIMEOUT: '6', GRACEFUL_TIMEOUT: '2', ROLL_CANARY: '0' } });
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const [old] = service.banner.pids as [number];
+  expect((await call(service.url, { path: '/chaos/wait?ms=1', agent })).result).toBe(200);
+  service.kill('SIGHUP');
+  await eventually('the old worker gone', async () => !(await stats(service)).workers.some(({ pid }) => pid === old));
+  agent.destroy();
+  expect(service.events()).toContainEqual(expect.objectContaining({ message: 'worker left', worker_pid: old, code: 0 }));
+});
+
 test('TTIN and TTOU › one worker more, one less, within the connection budget and without a failed request', async () => {
   const service = await startChaos({ env: { WORKERS: '2', KEEP_ALIVE_TIMEOUT: '1', MAX_REQUESTS: '0' } });
   const load = new Load(service.url, { clients: 6, request: () => ({ path: '/chaos/sleep?s=0.005' }) });
@@ -44,6 +59,26 @@ test('TTIN and TTOU › one worker more, one less, within the connection budget 
   expect(less.cluster.workers.target).toBe(2);
   expect(tally(await load.stop())).toEqual({ 200: load.outcomes.length });
   await service.stop();
+});
+
+test('TTOU while the slot that stays has lost its worker › the other one serves until the next is there', async () => {
+  const dataDir = temporaryFolder('roll');
+  const service = await startChaos({ env: { WORKERS: '2', DATA_DIR: dataDir } });
+  const workers = async () => (await stats(service)).workers.filter(({ kind, state }) => kind === 'http' && state === 'ready');
+  const [first, second] = (await workers()).sort((a, b) => a.slot - b.slot).map(({ pid }) => pid) as [number, number];
+  writeFileSync(join(dataDir, 'broken'), '');
+  process.kill(first, 'SIGKILL');
+  await service.waitForLine(/worker died/);
+  service.kill('SIGTTOU');
+  await eventually('the target', async () => (await stats(service)).cluster.workers.target === 1);
+  expect((await call(service.url, { path: '/chaos/wait?ms=1' })).result).toBe(200);
+  expect((await workers()).map(({ pid }) => pid)).toEqual([second]);
+  rmSync(join(dataDir, 'broken'));
+  await eventually('the next', async () => {
+    const [one, ...others] = await workers();
+    return one?.slot === 1 && others.length === 0;
+  });
+  expect((await call(service.url, { path: '/chaos/wait?ms=1' })).result).toBe(200);
 });
 
 test('USR2 › the state of every process in the log', async () => {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AS_SHIPPED, type Service, spawnService } from '../support/cluster';
 import { temporaryFolder } from '../support/services';
-import { call, eventually, isAlive, reserveOf, startChaos, stats, TIMES, tally } from './support';
+import { call, eventually, isAlive, Load, reserveOf, startChaos, stats, TIMES, tally } from './support';
 
 /** Every process of the service but the primary: workers, jobs, and the one in reserve once it is loaded. */
 const pidsOf = async (service: Service): Promise<number[]> => {
@@ -62,6 +62,17 @@ test('Ctrl-C to the whole group › a clean drain as well: the workers leave the
   expect(tally(await Promise.all(calls))).toEqual({ 200: 10 });
   expect(await service.waitForExit()).toEqual({ code: 0, signal: null });
   expect(children.filter(isAlive)).toEqual([]);
+});
+
+test.each([1, 2])('GRACEFUL_TIMEOUT=%d, kept connections and short requests › all answered, exit 0', async (seconds) => {
+  const service = await startChaos({ env: { ...WORKER_ENV, GRACEFUL_TIMEOUT: String(seconds) } });
+  const load = new Load(service.url, { clients: 4, request: () => ({ path: '/chaos/wait?ms=20' }) });
+  await load.until(100);
+  service.kill('SIGTERM');
+  expect(await service.waitForExit()).toEqual({ code: 0, signal: null });
+  const { 200: answered, ECONNREFUSED: _refused, ...others } = tally(await load.stop());
+  expect(answered).toBeGreaterThanOrEqual(100);
+  expect(others).toEqual({});
 });
 
 test('PRESTOP_DELAY › not ready at once, but still serving', async () => {

@@ -3,7 +3,7 @@ import { PassThrough } from 'node:stream';
 import fc from 'fast-check';
 import { endLongLived, longLivedCount, whileServing } from '../../../lib/long-lived';
 import { Breaker } from '../../../server/cluster/breaker';
-import { Attendance, excuse, overdue } from '../../../server/cluster/deadlines';
+import { Attendance, beginDrain, excuse, hurry, overdue } from '../../../server/cluster/deadlines';
 import { tellingLine } from '../../../server/cluster/deaths';
 import { RequestLimit } from '../../../server/cluster/request-limit';
 import { Tail } from '../../../server/cluster/tail';
@@ -11,7 +11,7 @@ import { Tail } from '../../../server/cluster/tail';
 jest.mock('../../../lib/log', () => ({ log: { info: jest.fn(), warn: jest.fn(), error: jest.fn() } }));
 
 describe('the boot deadline', () => {
-  const LIMITS = { bootTimeoutMs: 30_000, workerTimeoutMs: 60_000, gracefulTimeoutMs: 30_000 };
+  const LIMITS = { bootTimeoutMs: 30_000, workerTimeoutMs: 60_000 };
   const booting = { killReason: null, drain: null, lastCheckinAt: 0 };
 
   test('loading and what follows the grant have one clock; waiting for the share stops it', () => {
@@ -34,8 +34,33 @@ describe('the boot deadline', () => {
   });
 });
 
+describe('the drain deadline', () => {
+  const LIMITS = { bootTimeoutMs: 30_000, workerTimeoutMs: 300_000 };
+  const ms = fc.nat(60_000);
+
+  test('others take over › GRACEFUL_TIMEOUT begins when the last kept connection is closed; a stop of all waits for no connection', () => {
+    fc.assert(
+      fc.property(ms, ms, ms, fc.constantFrom('roll' as const, 'max_requests' as const, 'stop' as const), (graceful, idle, at, reason) => {
+        const drain = beginDrain(reason, 0, { gracefulTimeoutMs: graceful, idleGraceMs: idle });
+        const worker = { state: 'draining' as const, killReason: null, forkedAt: 0, helloAt: 0, grantedAt: 0, lastCheckinAt: at, drain };
+        expect(overdue(worker, at, LIMITS) !== null).toBe(at > graceful + (reason === 'stop' ? 0 : idle));
+      }),
+    );
+  });
+
+  test('a stop of all during it › never longer than the others have, and never longer than it had', () => {
+    fc.assert(
+      fc.property(ms, ms, ms, (graceful, idle, stopAt) => {
+        const worker = { drain: beginDrain('roll', 0, { gracefulTimeoutMs: graceful, idleGraceMs: idle }) };
+        hurry(worker, stopAt, { gracefulTimeoutMs: graceful });
+        expect(worker.drain.limitMs).toBe(Math.min(graceful + idle, stopAt + graceful));
+      }),
+    );
+  });
+});
+
 describe('a primary that was not run for a while', () => {
-  const LIMITS = { bootTimeoutMs: 30_000, workerTimeoutMs: 30_000, gracefulTimeoutMs: 30_000 };
+  const LIMITS = { bootTimeoutMs: 30_000, workerTimeoutMs: 30_000 };
   const looks = (...times: number[]): number[] => {
     const attendance = new Attendance();
     return times.map((now) => attendance.look(now));
@@ -50,7 +75,7 @@ describe('a primary that was not run for a while', () => {
     fc.assert(
       fc.property(gaps, fc.constantFrom('forked', 'granted', 'draining', 'ready'), (steps, state) => {
         const attendance = new Attendance();
-        const drain = state === 'draining' ? { reason: 'roll' as const, since: 0 } : null;
+        const drain = state === 'draining' ? { reason: 'roll' as const, since: 0, limitMs: 30_000 } : null;
         const started = state === 'forked' ? { helloAt: null, grantedAt: null } : { helloAt: 0, grantedAt: 0 };
         const worker = { state, killReason: null, forkedAt: 0, lastCheckinAt: 0, drain, ...started } as const;
         const timed = { ...worker };

@@ -3,10 +3,12 @@ import { BackOff } from '../../../server/cluster/back-off';
 import { Breaker } from '../../../server/cluster/breaker';
 import { divideBudget, Ledger } from '../../../server/cluster/budget';
 import { bootExitCode, EXIT, exitCodeOf } from '../../../server/cluster/exit-codes';
-import { emptySlots, surplus } from '../../../server/cluster/slots';
+import { emptySlots, surplus, unserved } from '../../../server/cluster/slots';
 import { canMove, move, type WorkerState } from '../../../server/cluster/worker-state';
 
 describe('slots', () => {
+  const serves = ({ state }: { state: WorkerState }): boolean => state === 'ready';
+
   test('a new cluster › fills every slot, lowest first', () => {
     expect(emptySlots(3, [])).toEqual([1, 2, 3]);
   });
@@ -30,7 +32,33 @@ describe('slots', () => {
 
   test('after scaling down › the highest slots are surplus, those already leaving are not told twice', () => {
     const occupants = [1, 2, 3, 4].map((slot) => ({ slot, state: slot === 4 ? ('draining' as const) : ('ready' as const) }));
-    expect(surplus(1, occupants).map(({ slot }) => slot)).toEqual([3, 2]);
+    expect(surplus(1, occupants, serves).map(({ slot }) => slot)).toEqual([3, 2]);
+  });
+
+  test('scaled down while a slot that stays is empty › the lowest of the others stands in until somebody serves there', () => {
+    const beyond = [2, 3, 4].map((slot) => ({ slot, state: 'ready' as const }));
+    expect(surplus(1, beyond, serves).map(({ slot }) => slot)).toEqual([4, 3]);
+    expect(surplus(1, [{ slot: 1, state: 'granted' as const }, ...beyond], serves).map(({ slot }) => slot)).toEqual([4, 3]);
+    expect(surplus(1, [{ slot: 1, state: 'ready' as const }, ...beyond], serves).map(({ slot }) => slot)).toEqual([4, 3, 2]);
+  });
+
+  test('whatever the state of the workers › scaling down leaves as many that serve as are wanted and there, and no others beyond the target', () => {
+    const occupant = fc.record({
+      slot: fc.integer({ min: 1, max: 8 }),
+      state: fc.constantFrom<WorkerState>('forked', 'hello', 'granted', 'ready', 'draining', 'gone'),
+    });
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 8 }), fc.array(occupant, { maxLength: 12 }), (target, occupants) => {
+        const go = new Set(surplus(target, occupants, serves));
+        const stay = occupants.filter((one) => !go.has(one));
+        /** Places of 1..target that are served: in their slot, or by one that stands in. */
+        const standIns = (those: typeof occupants) => those.filter((one) => serves(one) && one.slot > target).length;
+        const served = (those: typeof occupants) => target - unserved(target, those, serves) + standIns(those);
+        expect(served(stay)).toBe(Math.max(served(stay) - standIns(stay), Math.min(served(occupants), target)));
+        for (const one of go) expect(one.slot).toBeGreaterThan(target);
+        for (const { slot, state } of stay) if (slot > target) expect(['ready', 'draining', 'gone']).toContain(state);
+      }),
+    );
   });
 });
 

@@ -477,6 +477,39 @@ describe('the connection budget', () => {
     expect(supervisor.target).toBe(2);
   });
 
+  test('scaled down while the slot that stays is empty › one serves on until somebody does there, and all get their shares', () => {
+    const { supervisor, children, pass, latest } = running({ workers: 4, poolMax: 40 });
+    children[0]?.exits(null, 'SIGKILL');
+    supervisor.scale(1);
+    const told = () => children.filter((child) => child.got('drain'));
+    expect(told()).toEqual([children[2], children[3]]);
+    for (const child of told()) child.exits(0);
+    pass(1_000);
+    expect([supervisor.ready, told()]).toEqual([1, [children[2], children[3]]]);
+    expect(latest()).toBe(children[4]);
+    latest().becomesReady();
+    pass(100);
+    expect(told()).toEqual([children[1], children[2], children[3]]);
+    children[1]?.exits(0);
+    expect(supervisor.workers.map(({ slot, state }) => [slot, state])).toEqual([[1, 'ready']]);
+  });
+
+  test('a roll while one stands in for an empty slot › nobody is forked to replace it', async () => {
+    const { supervisor, children, pass, latest } = running({ workers: 2, poolMax: 40, canaryMs: 0 });
+    children[0]?.exits(null, 'SIGKILL');
+    supervisor.scale(1);
+    const { id } = supervisor.roll();
+    await settled();
+    pass(3_000);
+    expect(children).toHaveLength(3);
+    latest().becomesReady();
+    pass(100);
+    children[1]?.exits(0);
+    pass(100);
+    await expect(supervisor.rollEnded(id)).resolves.toMatchObject({ result: 'completed' });
+    expect(children).toHaveLength(3);
+  });
+
   test('no share free › a worker waits after its hello instead of going over the limit', () => {
     const { supervisor, first, second, children, pass } = running({ poolMax: 6, poolMin: 2 });
     // 2 + 2 and a surge of 2: two crashing workers hold their shares while both replacements ask for one.
@@ -542,6 +575,19 @@ describe('stop', () => {
     first.exits(code, signal);
     second.exits(0);
     expect(happened.at(-1)).toBe('stopped forced');
+  });
+
+  test('a worker that was killed says that it is ready › it does not count, and the stop does not wait for it', () => {
+    const { supervisor, first, second, children, happened, pass } = running();
+    first.exits(1);
+    pass(100);
+    children[2]?.hello();
+    supervisor.stop();
+    expect(children[2]?.killedWith).toBe('SIGKILL');
+    children[2]?.becomesReady();
+    second.exits(0);
+    children[2]?.exits(null, 'SIGKILL');
+    expect(happened.at(-1)).toBe('stopped');
   });
 
   test('while a replacement drains › the old worker is told again, to hurry', () => {

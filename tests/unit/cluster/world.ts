@@ -122,6 +122,7 @@ export function world(options: Partial<SupervisorOptions> = {}): World {
       bootTimeoutMs: 30_000,
       workerTimeoutMs: 30_000,
       gracefulTimeoutMs: 30_000,
+      idleGraceMs: 6_000,
       maxRequests: 1000,
       maxRequestsJitter: 100,
       maxRssBytes: 0,
