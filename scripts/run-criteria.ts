@@ -1,8 +1,9 @@
 /**
  * `npm run test:cluster [-- jest arguments]`: measures the criteria of the cluster (tests/criteria) and prints them as a table:
- * criterion, required, measured. What only counts runs three at a time, for it mostly waits; a file that says `@alone` in its first
- * lines compares times, so nothing runs beside it. `npm run bench:cluster` takes the full counts and the time limits of an idle machine,
- * everything alone. Exits non-zero unless every criterion was measured and met; with arguments, those that ran.
+ * criterion, required, measured. What only counts runs three at a time, for it mostly waits, a file that says `@long` in its first lines
+ * before the others; one that says `@alone` compares times, so nothing runs beside it. `npm run bench:cluster` takes the full counts and
+ * the time limits of an idle machine, everything alone. Exits non-zero unless every criterion was measured and met; with arguments, those
+ * that ran.
  */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -37,6 +38,8 @@ function table(): boolean {
 }
 
 const FOLDER = join(PROJECT_ROOT, 'tests', 'criteria');
+/** Begins with what takes longest, or the others would have to wait for it at the end. */
+const ORDER = ['--testSequencer', join(PROJECT_ROOT, 'tests', 'support', 'sequencer.js')];
 /** The first lines of a file, where it says what it needs. */
 const HEAD = 500;
 
@@ -48,7 +51,7 @@ function runs(): JestRun[] {
   const isAlone = (name: string): boolean => readFileSync(join(FOLDER, name), 'utf8').slice(0, HEAD).includes('@alone');
   const these = (chosen: string[]): string[] => ['--runTestsByPath', ...chosen.map((name) => join(FOLDER, name))];
   return [
-    { name: 'together', args: [...base, '--maxWorkers=3', ...these(files.filter((name) => !isAlone(name)))], environment },
+    { name: 'together', args: [...base, ...ORDER, '--maxWorkers=3', ...these(files.filter((name) => !isAlone(name)))], environment },
     { name: 'alone', args: [...base, '--runInBand', ...these(files.filter(isAlone))], environment },
   ];
 }

@@ -1,104 +1,8 @@
-/** @alone K6: the dispatcher of the primary, beside node's round robin in the same run where the criterion compares them. */
-import { Agent } from 'node:http';
+/** @alone K6: the dispatcher of the primary beside node's round robin in the same run. */
 import { connect } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
-import { call, eventually, type Outcome, type Running, startChaos, stats, tally } from '../cluster/support';
-import { counts, criterion, isFull, limit } from '../support/criterion';
-import { load, p99, quantile, withResult } from './support';
-
-/** Without the overload gate: what it refuses on a busy machine is no fault of the dispatcher. */
-const start = (DISPATCH: 'least' | 'rr', env: Record<string, string> = {}): Promise<Running> =>
-  startChaos({
-    env: {
-      DISPATCH,
-      SHED_LAG_MS: '0',
-      WORKERS: '4',
-      MAX_REQUESTS: '0',
-      LOG_LEVEL: 'WARNING',
-      ...env,
-    },
-  });
-
-const ms = (value: number): string => `${Math.round(value)} ms`;
-
-/** Clients that keep their connection and ask a few times a second, until stopped. */
-function keptClients(url: string, count: number): { outcomes: Outcome[]; stop: () => Promise<void> } {
-  const outcomes: Outcome[] = [];
-  let running = true;
-  const clients = Array.from({ length: count }, async () => {
-    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-    while (running) {
-      outcomes.push(await call(url, { path: '/chaos/wait?ms=1', agent }));
-      await delay(400);
-    }
-    agent.destroy();
-  });
-  return {
-    outcomes,
-    stop: async () => {
-      running = false;
-      await Promise.all(clients);
-    },
-  };
-}
-
-async function sharesAfterRoll(dispatch: 'least' | 'rr'): Promise<{ shares: number[]; outcomes: Outcome[] }> {
-  const service = await start(dispatch, { KEEP_ALIVE_TIMEOUT: '3' });
-  const clients = keptClients(service.url, 200);
-  await eventually('all connected', async () => (await stats(service)).cluster.dispatch.live >= 200);
-  service.kill('SIGHUP');
-  await eventually('the end of the roll', async () => (await stats(service)).cluster.roll.last?.result === 'completed', 300_000);
-  // Reports come each second; the last worker's clients have come back when all are there.
-  const shares = await eventually('all connected again', async () => {
-    const live = (await stats(service)).workers
-      .filter(({ kind, state }) => kind === 'http' && state === 'ready')
-      .map((each) => each.live_connections ?? 0);
-    return live.reduce((sum, each) => sum + each, 0) >= 200 && live;
-  });
-  await clients.stop();
-  await service.stop();
-  return { shares, outcomes: clients.outcomes };
-}
-
-criterion('K6', '200 kept connections after a rolling restart of 4 workers', async (measure) => {
-  const own = await sharesAfterRoll('least');
-  const skew = Math.max(...own.shares) / Math.min(...own.shares);
-  measure('least: most / fewest connections <= 1.2', `${own.shares.join('/')} = ${skew.toFixed(2)}`, skew <= 1.2);
-  const failed = own.outcomes.filter(({ result }) => result !== 200).length;
-  measure('least: no failed request', `${failed} failed: ${JSON.stringify(tally(own.outcomes))}`, failed === 0);
-});
-
-criterion('K6', 'a stuck worker is killed', async (measure, compare) => {
-  const times: number[] = [];
-  const outcomes: Outcome[] = [];
-  const rounds = counts(10);
-  let regiven = 0;
-  const service = await start('least', { WORKER_STANDBY: 'true' });
-  for (let round = 0; round < rounds; round += 1) {
-    const { workers } = await eventually('four workers', async () => {
-      const now = await stats(service);
-      return now.cluster.booted_workers === 4 && now;
-    });
-    const victim = workers.find(({ kind, state }) => kind === 'http' && state === 'ready')?.pid as number;
-    process.kill(victim, 'SIGSTOP');
-    const calls = Array.from({ length: 40 }, () => call(service.url, { path: '/chaos/wait?ms=1' }));
-    const before = regiven;
-    await eventually('one untaken', async () => {
-      const { dispatch } = (await stats(service)).cluster;
-      regiven = dispatch.regiven_total ?? 0;
-      return dispatch.unacked === 1 || regiven > before;
-    });
-    const killedAt = performance.now();
-    process.kill(victim, 'SIGKILL');
-    const answered = await Promise.all(calls);
-    outcomes.push(...answered);
-    times.push(Math.max(...answered.map(({ startedAt, ms: took }) => startedAt + took)) - killedAt);
-  }
-  const lost = outcomes.filter(({ result }) => result !== 200).length;
-  measure('least: no connection lost', `${lost} of ${outcomes.length} in ${rounds} kills`, lost === 0);
-  compare(`least: all answered ${limit(500)} ms after the kill`, ms(Math.max(...times)), Math.max(...times) < limit(500));
-  await service.stop();
-});
+import { call, type Running, stats, tally } from '../cluster/support';
+import { counts, criterion, isFull } from '../support/criterion';
+import { load, ms, p99, quantile, startDispatching, withResult } from './support';
 
 /**
  * Round robin gives the slow worker a quarter of them, which is nine tenths of what it can do; the others could do ten times as many. Every
@@ -107,7 +11,7 @@ criterion('K6', 'a stuck worker is killed', async (measure, compare) => {
 const RATE = 180;
 
 criterion('K6', 'one of 4 workers is 10 times slower', async (measure, compare) => {
-  const services = { rr: await start('rr'), least: await start('least') };
+  const services = { rr: await startDispatching('rr'), least: await startDispatching('least') };
   const p99s: Record<string, number[]> = { rr: [], least: [] };
   for (const service of Object.values(services)) await call(service.url, { path: '/chaos/slow?factor=10' });
   for (let round = 0; round < 3; round += 1)
@@ -160,7 +64,7 @@ async function newConnections(port: number, { clients, forMs }: { clients: numbe
 }
 
 criterion('K6', 'new connections each second', async (_measure, compare) => {
-  const services = { rr: await start('rr'), least: await start('least') };
+  const services = { rr: await startDispatching('rr'), least: await startDispatching('least') };
   const run = (service: Running, forMs: number) => newConnections(Number(new URL(service.url).port), { clients: 32, forMs });
   for (const service of Object.values(services)) await run(service, 3_000);
   const ratios: number[] = [];

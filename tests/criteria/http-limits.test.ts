@@ -1,4 +1,4 @@
-/** @alone K23: slow and malformed clients, under both values of DISPATCH. */
+/** K23: slow and malformed clients, under both values of DISPATCH. */
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { call, eventually, type Running, startChaos, stats } from '../cluster/support';

@@ -1,4 +1,4 @@
-/** K24: the primary is no bigger for having replaced many workers. */
+/** @long K24: the primary is no bigger for having replaced many workers. */
 import { readdirSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventually, startChaos, stats } from '../cluster/support';

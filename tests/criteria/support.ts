@@ -1,9 +1,16 @@
-/** Load from a process of its own, and what it measured. */
+/** Load from a process of its own, and what it measured; services for the criteria of the dispatcher. */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { PROJECT_ROOT } from '../../lib/project-root';
 import type { LoadPlan, Sample } from '../../load/bench/open-loop';
+import { type Running, startChaos } from '../cluster/support';
 import { closeLater } from '../support/closers';
+
+/** Four workers. Without the overload gate: what it refuses on a busy machine is no fault of the dispatcher. */
+export const startDispatching = (DISPATCH: 'least' | 'rr', env: Record<string, string> = {}): Promise<Running> =>
+  startChaos({ env: { DISPATCH, SHED_LAG_MS: '0', WORKERS: '4', MAX_REQUESTS: '0', LOG_LEVEL: 'WARNING', ...env } });
+
+export const ms = (value: number): string => `${Math.round(value)} ms`;
 
 /** Runs a plan of load; resolves with every request that was sent. */
 export async function load(plan: LoadPlan): Promise<Sample[]> {
@@ -35,7 +42,7 @@ export function quantile(values: readonly number[], share: number): number {
 export const p99 = (samples: readonly Sample[]): number =>
   Math.round(
     quantile(
-      samples.map(({ ms }) => ms),
+      samples.map((sample) => sample.ms),
       0.99,
     ),
   );
