@@ -5,12 +5,12 @@
  * the time limits of an idle machine, everything alone. Exits non-zero unless every criterion was measured and met; with arguments, those
  * that ran.
  */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PROJECT_ROOT } from '../lib/project-root';
 import { CRITERIA, isFull, type Measured } from '../tests/support/criterion';
 import { exitWith, type JestRun, runAll } from './jest-run';
+import { LONGEST_FIRST, splitAlone } from './test-files';
 
 const folder = mkdtempSync(join(tmpdir(), 'autoshop-criteria-'));
 const file = join(folder, 'measured.jsonl');
@@ -37,22 +37,14 @@ function table(): boolean {
   return missed === 0;
 }
 
-const FOLDER = join(PROJECT_ROOT, 'tests', 'criteria');
-/** Begins with what takes longest, or the others would have to wait for it at the end. */
-const ORDER = ['--testSequencer', join(PROJECT_ROOT, 'tests', 'support', 'sequencer.js')];
-/** The first lines of a file, where it says what it needs. */
-const HEAD = 500;
-
 function runs(): JestRun[] {
   const environment = { CRITERIA_FILE: file };
   const base = ['--selectProjects', 'criteria'];
   if (partial || isFull()) return [{ name: 'criteria', args: [...base, '--runInBand'], environment }];
-  const files = readdirSync(FOLDER).filter((name) => name.endsWith('.test.ts'));
-  const isAlone = (name: string): boolean => readFileSync(join(FOLDER, name), 'utf8').slice(0, HEAD).includes('@alone');
-  const these = (chosen: string[]): string[] => ['--runTestsByPath', ...chosen.map((name) => join(FOLDER, name))];
+  const { together, alone } = splitAlone(['criteria']);
   return [
-    { name: 'together', args: [...base, ...ORDER, '--maxWorkers=3', ...these(files.filter((name) => !isAlone(name)))], environment },
-    { name: 'alone', args: [...base, '--runInBand', ...these(files.filter(isAlone))], environment },
+    { name: 'together', args: [...base, ...LONGEST_FIRST, '--maxWorkers=3', '--runTestsByPath', ...together], environment },
+    { name: 'alone', args: [...base, '--runInBand', '--runTestsByPath', ...alone], environment },
   ];
 }
 

@@ -1,4 +1,4 @@
-/** Workers that die under load: the others serve on, and the cluster is whole again within two seconds. */
+/** @alone Workers that die under load: the others serve on, and the cluster is whole again within two seconds. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { AS_SHIPPED } from '../support/cluster';
 import { call, eventually, isAlive, Load, type Outcome, type Running, reserveOf, startChaos, stats, TIMES, tally } from './support';

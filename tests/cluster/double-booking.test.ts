@@ -1,4 +1,4 @@
-/** One slot, four workers: the database decides who gets it, whichever process asks. */
+/** @alone One slot, four workers: the database decides who gets it, whichever process asks. */
 import { startService } from '../support/cluster';
 import { createCustomer, createStaff, createTechnician, createTenant, createVehicle, type Staff, type Tenant } from '../support/factories';
 import { TIMES } from './support';

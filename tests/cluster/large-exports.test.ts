@@ -1,4 +1,4 @@
-/** Exports of 100,000 rows by the built service: the first of them at once, and a worker whose memory stays as it was. */
+/** @alone Exports of 100,000 rows by the built service: the first of them at once, and a worker whose memory stays as it was. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { startService } from '../support/cluster';

@@ -1,4 +1,4 @@
-/** The smoke scenario against a real service with the load data: every served row of the traffic profile, without one error. */
+/** @alone The smoke scenario against a real service with the load data: every served row of the traffic profile, without one error. */
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { PROJECT_ROOT } from '../../lib/project-root';

@@ -1,4 +1,4 @@
-/** What the cluster says of itself: /stats by its schema, the same from every worker, limits and messages over all of them. */
+/** @alone What the cluster says of itself: /stats by its schema, the same from every worker, limits and messages over all of them. */
 import { Stats } from '../../server/ops/stats.schema';
 import { AS_SHIPPED } from '../support/cluster';
 import { call, eventually, type Running, reserveOf, startChaos, stats, sumOf, TIMES, tally } from './support';

@@ -1,5 +1,5 @@
 /**
- * 500 requests at once through PgBouncer with 25 server connections: more clients of the pooler than it has connections, none fails,
+ * @alone 500 requests at once through PgBouncer with 25 server connections: more clients of the pooler than it has connections, none fails,
  * and the pooler never opens a further one. What `/stats` says of budget and reuse afterwards is held against the metrics.
  */
 import { Agent } from 'node:http';

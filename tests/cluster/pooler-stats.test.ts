@@ -1,4 +1,4 @@
-/** The block `db.pgbouncer` of `/stats`, held against the pooler's own words, and what it says when the pooler hangs. */
+/** @alone The block `db.pgbouncer` of `/stats`, held against the pooler's own words, and what it says when the pooler hangs. */
 import pg from 'pg';
 import { startService } from '../support/cluster';
 import { show, startTestPooler, type TestPooler } from '../support/pgbouncer';

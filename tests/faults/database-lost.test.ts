@@ -1,5 +1,5 @@
 /**
- * The database goes away while the service serves: probes say so in time, requests fail in the envelope, nothing has to be
+ * @alone The database goes away while the service serves: probes say so in time, requests fail in the envelope, nothing has to be
  * restarted, and the service heals by itself. A proxy in front of the database refuses, or goes silent as a dead host does.
  */
 

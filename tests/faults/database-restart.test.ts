@@ -1,5 +1,5 @@
 /**
- * PostgreSQL is restarted under load without a chance to say good-bye (`pg_ctl restart -m immediate`), fsync and synchronous_commit
+ * @alone PostgreSQL is restarted under load without a chance to say good-bye (`pg_ctl restart -m immediate`), fsync and synchronous_commit
  * on: every answered write is there, none is there twice, what the answers say about the others is true, and the service is whole
  * within seconds of the server's return.
  *

@@ -1,5 +1,5 @@
 /**
- * The service with a read replica, as it runs: what reaches which server, by the servers' own statistics; the replica stopped, started
+ * @alone The service with a read replica, as it runs: what reaches which server, by the servers' own statistics; the replica stopped, started
  * and frozen under load; a session's own writes from every worker.
  */
 import { randomUUID } from 'node:crypto';
