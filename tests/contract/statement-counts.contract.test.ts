@@ -81,6 +81,8 @@ beforeAll(async () => {
   if (!owner || !customer) throw new Error('The plan has no accounts');
   const one = async (text: string): Promise<string> => (await admin<{ id: string }>(text, [shop]))[0]?.id ?? '';
   const appointment = 'SELECT a.id FROM appointments a WHERE a.tenant_id = $1 AND a.customer_id IS NOT NULL';
+  const reachable =
+    'EXISTS (SELECT FROM customers c WHERE c.tenant_id = a.tenant_id AND c.id = a.customer_id AND c.email IS NOT NULL AND c.phone IS NOT NULL)';
   // The regular of the shop has the longest history and the most vehicles there are.
   const regular = await one('SELECT customer_id AS id FROM appointments WHERE tenant_id = $1 GROUP BY 1 ORDER BY count(*) DESC LIMIT 1');
   world = {
@@ -91,7 +93,8 @@ beforeAll(async () => {
     customerAccount: customer,
     customerId: Number(regular),
     vehicleId: Number(await one('SELECT id FROM vehicles WHERE tenant_id = $1 ORDER BY id LIMIT 1')),
-    appointmentId: Number(await one(`${appointment} AND status = 'SCHEDULED' LIMIT 1`)),
+    // Of a customer who can be written to; which visits still lie ahead depends on the hour.
+    appointmentId: Number(await one(`${appointment} AND status = 'SCHEDULED' AND ${reachable} ORDER BY a.id LIMIT 1`)),
     billableId: Number(
       await one(
         `${appointment} AND status = 'COMPLETED' AND NOT EXISTS (SELECT FROM invoices i WHERE i.tenant_id = a.tenant_id AND i.appointment_id = a.id) LIMIT 1`,
