@@ -131,7 +131,14 @@ export class TestReplica {
   #signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
     const pid = findPostmaster(this.#dataDir)?.pid;
     if (pid === undefined) return;
-    for (const one of [pid, ...childrenOf(pid)]) process.kill(one, signal);
+    for (const one of [pid, ...childrenOf(pid)]) {
+      try {
+        process.kill(one, signal);
+      } catch (error) {
+        // A session may have ended since they were listed.
+        if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+      }
+    }
   }
 }
 
