@@ -60,7 +60,7 @@ module.exports = {
     project('jobs', 30, 'own'),
     project('contract', 60, 'own'),
     project('migrations', 60, 'server'),
-    // These spawn the built service: `npm run build` first, and one at a time (--runInBand), which npm test sees to.
+    // These spawn the built service: `npm run build` first. How many at a time: scripts/run-tests.ts.
     // Longer than the limits of what they wait for, so that these say what did not come.
     project('cluster', 300, 'own'),
     project('faults', 300, 'own'),

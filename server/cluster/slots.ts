@@ -24,12 +24,24 @@ export function unserved<T extends Occupant>(target: number, occupants: readonly
   return target - new Set(occupants.filter((occupant) => occupant.slot <= target && serves(occupant)).map(({ slot }) => slot)).size;
 }
 
+export interface Judgement<T> {
+  /** It serves now. */
+  isSound: (occupant: T) => boolean;
+  /** It serves now or will again: a moment in which it stands still is no reason to let it go. */
+  mayServe: (occupant: T) => boolean;
+}
+
 /**
  * Workers beyond the target that may go after scaling down, highest slot first. For each slot of 1..target in which nobody serves yet
- * one that does serve stays until somebody does there: otherwise the only healthy workers would go for the sake of an empty slot.
+ * one that does serve stays until somebody does there: otherwise the only healthy workers would go for the sake of an empty slot. Of two in
+ * one slot the one that was forked later stays; `occupants` come in the order in which they were forked.
  */
-export function surplus<T extends Occupant>(target: number, occupants: readonly T[], serves: (occupant: T) => boolean): T[] {
-  const beyond = occupants.filter((occupant) => holds(occupant) && occupant.slot > target).sort((a, b) => a.slot - b.slot);
-  const standIns = new Set(beyond.filter(serves).slice(0, unserved(target, occupants, serves)));
+export function surplus<T extends Occupant>(target: number, occupants: readonly T[], { isSound, mayServe }: Judgement<T>): T[] {
+  const beyond = occupants
+    .filter((occupant) => holds(occupant) && occupant.slot > target)
+    .reverse()
+    .sort((a, b) => a.slot - b.slot);
+  const candidates = beyond.filter(mayServe).sort((a, b) => Number(isSound(b)) - Number(isSound(a)));
+  const standIns = new Set(candidates.slice(0, unserved(target, occupants, isSound)));
   return beyond.filter((occupant) => !standIns.has(occupant)).reverse();
 }

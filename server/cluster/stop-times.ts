@@ -15,6 +15,6 @@ export const IDLE_GRACE_MS = config.KEEP_ALIVE_TIMEOUT * SECOND_MS + ON_ITS_WAY_
 
 /**
  * In a stop of the whole service: clients that had connected before are taken for at most so long, and then silent connections are left
- * alone for as long again. Both, and what was begun in them, must fit into GRACEFUL_TIMEOUT: where that is short, they are a quarter each.
+ * alone for as long again. Both must leave time for what was begun in them: where GRACEFUL_TIMEOUT is short, they are a quarter of it each.
  */
 export const LAST_CALL_MS = Math.min(SECOND_MS, GRACEFUL_MS / 4);

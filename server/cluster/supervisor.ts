@@ -62,7 +62,7 @@ export class Supervisor {
       nursery: this.#nursery,
       drain: (worker, reason) => this.#drain(worker, reason),
       staying: () => this.workers.filter(({ slot }) => slot <= this.#target),
-      isWhole: () => unserved(this.#target, this.workers, ({ serving }) => serving) === 0,
+      isWhole: () => this.#isWhole,
       tick: () => this.tick(),
       onRollEnd: ({ result }) => this.#onRollEnd(result),
     });
@@ -147,7 +147,8 @@ export class Supervisor {
     this.#keepJobs(now);
     this.#keepStandby(now);
     this.#shares.rebalance({ target: this.#target, replacing: this.#turnover.replacing });
-    for (const worker of surplus(this.#target, this.workers, (one) => one.isSound(now))) this.#drain(worker, 'scale');
+    const judgement = { isSound: (one: WorkerHandle) => one.isSound(now), mayServe: (one: WorkerHandle) => one.serving };
+    for (const worker of surplus(this.#target, this.workers, judgement)) this.#drain(worker, 'scale');
     this.#turnover.advance(now);
     this.#shares.grantWaiting(now);
   }
@@ -213,6 +214,11 @@ export class Supervisor {
   killAll(): void {
     this.#phase = 'stopped';
     for (const worker of this.#roster.everybody) worker.kill('stop');
+  }
+
+  /** A worker serves in every slot. */
+  get #isWhole(): boolean {
+    return unserved(this.#target, this.workers, ({ serving }) => serving) === 0;
   }
 
   /** @throws Refusal */
@@ -295,7 +301,7 @@ export class Supervisor {
     worker.moveTo('draining');
     // Nobody misses the one in reserve; its end is noted when it comes.
     if (!this.#roster.has(worker)) return;
-    worker.drain = beginDrain('manual', now, this.#options);
+    worker.drain = beginDrain('manual', now, { ...this.#options, idleGraceMs: 0 });
     this.#countUnplannedDeath(worker, now);
     worker.failure ??= { code: EXIT.loadError, message };
     this.#turnover.onGone(worker, { planned: false }, now);
@@ -323,7 +329,9 @@ export class Supervisor {
   /** It is on its way out. `requests`: answered until then, as far as is known. */
   #leaves(worker: WorkerHandle, reason: DrainReason, requests: number): void {
     worker.moveTo('draining');
-    worker.drain = beginDrain(reason, this.#options.now(), this.#options);
+    // Nobody holds a connection to the job process.
+    const limits = worker.kind === 'jobs' ? { ...this.#options, idleGraceMs: 0 } : this.#options;
+    worker.drain = beginDrain(reason, this.#options.now(), limits);
     const { id, slot, pid, requestLimit } = worker;
     log.info('worker drains', { worker: id, slot, worker_pid: pid, reason, requests, request_limit: requestLimit });
     this.#events.onChange();
@@ -415,7 +423,7 @@ export class Supervisor {
   /** Only when all is well: loading a process takes processor time from those that serve. */
   #keepStandby(now: number): void {
     if (!this.#options.standby || this.#turnover.underWay || this.#turnover.buildIsBad) return;
-    if (this.breaker.open || this.ready < this.#target) return;
+    if (this.breaker.open || !this.#isWhole) return;
     this.#nursery.keepReserve(now);
   }
 

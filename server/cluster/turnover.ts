@@ -185,9 +185,9 @@ export class Turnover {
     this.#end('aborted', words === null ? why : `${why}: ${words}`);
   }
 
-  /** Workers that nobody has ended yet. */
+  /** Workers that stay, and that nobody has ended yet. */
   get #sparing(): WorkerHandle[] {
-    return this.#port.roster.workers.filter(({ killReason }) => killReason === null);
+    return this.#port.staying().filter(({ killReason }) => killReason === null);
   }
 
   #refuseDuringRoll(): void {

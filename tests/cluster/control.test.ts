@@ -158,7 +158,7 @@ describe('a running service', () => {
 
 test('stop, asked for twice › both answered when everything has ended, requests too; exit 0, the socket is gone; afterwards nobody answers: 69', async () => {
   const service = await startChaos({ env: { ...AS_SHIPPED, ...SMALL } });
-  const slow = call(service.url, { path: '/chaos/wait?ms=4000' });
+  const slow = call(service.url, { path: '/chaos/wait?ms=12000' });
   await eventually('in flight', async () => (await stats(service)).requests.in_flight === 1);
   const first = ctlJson(service, 'stop');
   await service.waitForLine(/"stopping"|stopping/);

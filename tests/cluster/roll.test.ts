@@ -37,7 +37,10 @@ test('kept connections are promised more time than requests get to finish › a 
   service.kill('SIGHUP');
   await eventually('the old worker gone', async () => !(await stats(service)).workers.some(({ pid }) => pid === old));
   agent.destroy();
-  expect(service.events()).toContainEqual(expect.objectContaining({ message: 'worker left', worker_pid: old, code: 0 }));
+  const end = await service.waitFor('its end in the log', () =>
+    service.events().find(({ message, worker_pid: pid }) => pid === old && /^worker (left|died)/.test(String(message))),
+  );
+  expect(end).toMatchObject({ message: 'worker left', code: 0 });
 });
 
 test('TTIN and TTOU › one worker more, one less, within the connection budget and without a failed request', async () => {

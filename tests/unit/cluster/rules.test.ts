@@ -8,6 +8,7 @@ import { canMove, move, type WorkerState } from '../../../server/cluster/worker-
 
 describe('slots', () => {
   const serves = ({ state }: { state: WorkerState }): boolean => state === 'ready';
+  const judgement = { isSound: serves, mayServe: serves };
 
   test('a new cluster › fills every slot, lowest first', () => {
     expect(emptySlots(3, [])).toEqual([1, 2, 3]);
@@ -32,14 +33,30 @@ describe('slots', () => {
 
   test('after scaling down › the highest slots are surplus, those already leaving are not told twice', () => {
     const occupants = [1, 2, 3, 4].map((slot) => ({ slot, state: slot === 4 ? ('draining' as const) : ('ready' as const) }));
-    expect(surplus(1, occupants, serves).map(({ slot }) => slot)).toEqual([3, 2]);
+    expect(surplus(1, occupants, judgement).map(({ slot }) => slot)).toEqual([3, 2]);
   });
 
   test('scaled down while a slot that stays is empty › the lowest of the others stands in until somebody serves there', () => {
     const beyond = [2, 3, 4].map((slot) => ({ slot, state: 'ready' as const }));
-    expect(surplus(1, beyond, serves).map(({ slot }) => slot)).toEqual([4, 3]);
-    expect(surplus(1, [{ slot: 1, state: 'granted' as const }, ...beyond], serves).map(({ slot }) => slot)).toEqual([4, 3]);
-    expect(surplus(1, [{ slot: 1, state: 'ready' as const }, ...beyond], serves).map(({ slot }) => slot)).toEqual([4, 3, 2]);
+    expect(surplus(1, beyond, judgement).map(({ slot }) => slot)).toEqual([4, 3]);
+    expect(surplus(1, [{ slot: 1, state: 'granted' as const }, ...beyond], judgement).map(({ slot }) => slot)).toEqual([4, 3]);
+    expect(surplus(1, [{ slot: 1, state: 'ready' as const }, ...beyond], judgement).map(({ slot }) => slot)).toEqual([4, 3, 2]);
+  });
+
+  test('the only one that stands in stands still for a moment › it stays; where another does not, that one stays', () => {
+    const still = { slot: 2, state: 'ready' as const, isStill: true };
+    const awake = { slot: 3, state: 'ready' as const, isStill: false };
+    const both = { isSound: (one: typeof still) => !one.isStill, mayServe: () => true };
+    expect(surplus(1, [still], both)).toEqual([]);
+    expect(surplus(1, [still, awake], both)).toEqual([still]);
+  });
+
+  test('two in one slot beyond the target › the one that was forked later stands in', () => {
+    const [older, later] = [
+      { slot: 2, state: 'ready' as const },
+      { slot: 2, state: 'ready' as const },
+    ];
+    expect(surplus(1, [older, later], judgement)[0]).toBe(older);
   });
 
   test('whatever the state of the workers › scaling down leaves as many that serve as are wanted and there, and no others beyond the target', () => {
@@ -49,7 +66,7 @@ describe('slots', () => {
     });
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 8 }), fc.array(occupant, { maxLength: 12 }), (target, occupants) => {
-        const go = new Set(surplus(target, occupants, serves));
+        const go = new Set(surplus(target, occupants, judgement));
         const stay = occupants.filter((one) => !go.has(one));
         /** Places of 1..target that are served: in their slot, or by one that stands in. */
         const standIns = (those: typeof occupants) => those.filter((one) => serves(one) && one.slot > target).length;
