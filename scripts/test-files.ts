@@ -1,4 +1,4 @@
-/** What test files say of themselves in their first lines, for the scripts that decide what runs beside what. */
+/** What test files say of themselves in their first lines, for what decides what runs when and beside what. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PROJECT_ROOT } from '../lib/project-root';
@@ -6,9 +6,12 @@ import { PROJECT_ROOT } from '../lib/project-root';
 const HEAD = 500;
 
 /**
- * The test files of these folders of tests/, by whether others may run beside them. One that says `@alone` compares times or memory, which
- * whatever else runs would spoil.
+ * `@alone`: it compares times or memory, which whatever else runs would spoil. `@long`: it takes so long that the others would have to wait
+ * for it at the end.
  */
+export const says = (path: string, mark: '@alone' | '@long'): boolean => readFileSync(path, 'utf8').slice(0, HEAD).includes(mark);
+
+/** The test files of these folders of tests/, by whether others may run beside them. */
 export function splitAlone(folders: readonly string[]): { together: string[]; alone: string[] } {
   const files = folders.flatMap((name) => {
     const folder = join(PROJECT_ROOT, 'tests', name);
@@ -16,9 +19,8 @@ export function splitAlone(folders: readonly string[]): { together: string[]; al
       .filter((file) => file.endsWith('.test.ts'))
       .map((file) => join(folder, file));
   });
-  const isAlone = (path: string): boolean => readFileSync(path, 'utf8').slice(0, HEAD).includes('@alone');
-  return { together: files.filter((path) => !isAlone(path)), alone: files.filter(isAlone) };
+  return { together: files.filter((path) => !says(path, '@alone')), alone: files.filter((path) => says(path, '@alone')) };
 }
 
-/** For jest: the order of tests/support/sequencer.js, the longest first, or the others would have to wait for it at the end. */
-export const LONGEST_FIRST = ['--testSequencer', join(PROJECT_ROOT, 'tests', 'support', 'sequencer.js')];
+/** For jest: the order of test-sequencer.ts. */
+export const LONGEST_FIRST = ['--testSequencer', join(__dirname, 'test-sequencer.js')];

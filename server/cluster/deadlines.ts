@@ -2,12 +2,15 @@
 import type { DrainReason } from './messages';
 import type { DeathReason, Drain, WorkerHandle } from './worker-handle';
 
-export interface Deadlines {
-  bootTimeoutMs: number;
-  workerTimeoutMs: number;
+export interface DrainTimes {
   gracefulTimeoutMs: number;
   /** How long a worker that others take over from leaves its silent connections alone: a request may still begin on one of them. */
   idleGraceMs: number;
+}
+
+export interface Deadlines extends DrainTimes {
+  bootTimeoutMs: number;
+  workerTimeoutMs: number;
 }
 
 export interface Overdue {
@@ -27,16 +30,28 @@ function bootingFor({ state, forkedAt, helloAt, grantedAt }: Watched, now: numbe
 }
 
 /** How long a worker may take to go while others serve: a request that begins at the last moment has GRACEFUL_TIMEOUT as well. */
-export const drainLimitMs = ({ gracefulTimeoutMs, idleGraceMs }: Pick<Deadlines, 'gracefulTimeoutMs' | 'idleGraceMs'>): number =>
-  idleGraceMs + gracefulTimeoutMs;
+export const drainLimitMs = ({ gracefulTimeoutMs, idleGraceMs }: DrainTimes): number => idleGraceMs + gracefulTimeoutMs;
 
-/** A worker begins to leave. When the whole service stops, silent connections are not waited for. */
-export function beginDrain(reason: DrainReason, now: number, limits: Pick<Deadlines, 'gracefulTimeoutMs' | 'idleGraceMs'>): Drain {
-  return { reason, since: now, limitMs: reason === 'stop' ? limits.gracefulTimeoutMs : drainLimitMs(limits) };
+/**
+ * A child begins to leave. Silent connections are waited for where others take over: not when the whole service stops, not by a worker that
+ * crashes and goes soon by itself, and nobody holds one to the job process.
+ */
+export function beginDrain(
+  { kind, crashing }: Pick<WorkerHandle, 'kind' | 'crashing'>,
+  reason: DrainReason,
+  now: number,
+  times: DrainTimes,
+): Drain {
+  const waits = reason !== 'stop' && kind === 'http' && !crashing;
+  return { reason, since: now, limitMs: waits ? drainLimitMs(times) : times.gracefulTimeoutMs };
 }
 
 /** The whole service stops while `worker` leaves for another reason: it may take as long as all the others from now on, and no longer. */
-export function hurry(worker: Pick<WorkerHandle, 'drain'>, now: number, { gracefulTimeoutMs }: Pick<Deadlines, 'gracefulTimeoutMs'>): void {
+export function hurry(
+  worker: Pick<WorkerHandle, 'drain'>,
+  now: number,
+  { gracefulTimeoutMs }: Pick<DrainTimes, 'gracefulTimeoutMs'>,
+): void {
   const { drain } = worker;
   if (drain) worker.drain = { ...drain, limitMs: Math.min(drain.limitMs, now - drain.since + gracefulTimeoutMs) };
 }

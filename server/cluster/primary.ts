@@ -110,7 +110,9 @@ export class Primary {
       reopenLogs: () => this.#logs.reopen(),
       profile: (request) => this.profiles.startProfile(request),
       // Not a signal: whoever asks a second time wants to hear of the end, not to cut it short.
-      stop: (why) => void (this.#stopping || this.#stop(why)),
+      stop: (why) => {
+        if (!this.#stopping) void this.#stop(why);
+      },
     });
     this.#documents = new OpsDocuments({
       scope: 'cluster',

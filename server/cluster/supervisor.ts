@@ -301,7 +301,7 @@ export class Supervisor {
     worker.moveTo('draining');
     // Nobody misses the one in reserve; its end is noted when it comes.
     if (!this.#roster.has(worker)) return;
-    worker.drain = beginDrain('manual', now, { ...this.#options, idleGraceMs: 0 });
+    worker.drain = beginDrain(worker, 'manual', now, this.#options);
     this.#countUnplannedDeath(worker, now);
     worker.failure ??= { code: EXIT.loadError, message };
     this.#turnover.onGone(worker, { planned: false }, now);
@@ -329,9 +329,7 @@ export class Supervisor {
   /** It is on its way out. `requests`: answered until then, as far as is known. */
   #leaves(worker: WorkerHandle, reason: DrainReason, requests: number): void {
     worker.moveTo('draining');
-    // Nobody holds a connection to the job process.
-    const limits = worker.kind === 'jobs' ? { ...this.#options, idleGraceMs: 0 } : this.#options;
-    worker.drain = beginDrain(reason, this.#options.now(), limits);
+    worker.drain = beginDrain(worker, reason, this.#options.now(), this.#options);
     const { id, slot, pid, requestLimit } = worker;
     log.info('worker drains', { worker: id, slot, worker_pid: pid, reason, requests, request_limit: requestLimit });
     this.#events.onChange();

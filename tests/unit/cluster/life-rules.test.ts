@@ -36,22 +36,30 @@ describe('the boot deadline', () => {
 
 describe('the drain deadline', () => {
   const LIMITS = { bootTimeoutMs: 30_000, workerTimeoutMs: 300_000 };
+  const SERVING = { kind: 'http' as const, crashing: false };
   const ms = fc.nat(60_000);
 
   test('others take over › GRACEFUL_TIMEOUT begins when the last kept connection is closed; a stop of all waits for no connection', () => {
     fc.assert(
       fc.property(ms, ms, ms, fc.constantFrom('roll' as const, 'max_requests' as const, 'stop' as const), (graceful, idle, at, reason) => {
-        const drain = beginDrain(reason, 0, { gracefulTimeoutMs: graceful, idleGraceMs: idle });
+        const drain = beginDrain(SERVING, reason, 0, { gracefulTimeoutMs: graceful, idleGraceMs: idle });
         const worker = { state: 'draining' as const, killReason: null, forkedAt: 0, helloAt: 0, grantedAt: 0, lastCheckinAt: at, drain };
         expect(overdue(worker, at, LIMITS) !== null).toBe(at > graceful + (reason === 'stop' ? 0 : idle));
       }),
     );
   });
 
+  test.each([
+    [{ kind: 'jobs' as const, crashing: false }, 'roll' as const],
+    [{ kind: 'http' as const, crashing: true }, 'manual' as const],
+  ])('nobody comes back to %j › GRACEFUL_TIMEOUT alone', (worker, reason) => {
+    expect(beginDrain(worker, reason, 0, { gracefulTimeoutMs: 30_000, idleGraceMs: 6_000 }).limitMs).toBe(30_000);
+  });
+
   test('a stop of all during it › never longer than the others have, and never longer than it had', () => {
     fc.assert(
       fc.property(ms, ms, ms, (graceful, idle, stopAt) => {
-        const worker = { drain: beginDrain('roll', 0, { gracefulTimeoutMs: graceful, idleGraceMs: idle }) };
+        const worker = { drain: beginDrain(SERVING, 'roll', 0, { gracefulTimeoutMs: graceful, idleGraceMs: idle }) };
         hurry(worker, stopAt, { gracefulTimeoutMs: graceful });
         expect(worker.drain.limitMs).toBe(Math.min(graceful + idle, stopAt + graceful));
       }),

@@ -27,23 +27,25 @@ function followed({ othersListen }: { othersListen: boolean }) {
 
 const PAUSE_MS = 100;
 
-test('it dies while others listen › what it had not taken is refused in its name, and nothing is closed', async () => {
-  const { child, told, regiven, give } = followed({ othersListen: true });
+/** It was given two connections, had taken the first, and died. */
+async function killed(others: { othersListen: boolean }) {
+  const { child, give, ...seen } = followed(others);
   const [taken, untaken] = [give(1), give(2)];
   child.emit('internalMessage', { ack: 1, accepted: true });
   child.emit('exit', null, 'SIGKILL');
   await delay(PAUSE_MS);
+  return { ...seen, taken, untaken };
+}
+
+test('it dies while others listen › what it had not taken is refused in its name, and nothing is closed', async () => {
+  const { told, regiven, taken, untaken } = await killed({ othersListen: true });
   expect(told.slice(1)).toEqual([{ cmd: 'NODE_CLUSTER', ack: 2, accepted: false }]);
   expect(regiven).toEqual([1]);
   for (const { close } of [taken, untaken]) expect(close).not.toHaveBeenCalled();
 });
 
 test('it dies and was the last that listened › what it had not taken is closed, and the module hears nothing of it', async () => {
-  const { child, told, regiven, give } = followed({ othersListen: false });
-  const [taken, untaken] = [give(1), give(2)];
-  child.emit('internalMessage', { ack: 1, accepted: true });
-  child.emit('exit', null, 'SIGKILL');
-  await delay(PAUSE_MS);
+  const { told, regiven, taken, untaken } = await killed({ othersListen: false });
   expect(told).toHaveLength(1);
   expect(regiven).toEqual([]);
   expect(taken.close).not.toHaveBeenCalled();

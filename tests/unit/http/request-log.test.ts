@@ -49,6 +49,7 @@ beforeAll(async () => {
         query: z.object({ ms: z.string().default('60') }),
         handle: ({ query }) => {
           arrived();
+          // The time it takes is what is tested: longer than a slow request's limit, or than its client stays.
           return new Promise((resolve) => setTimeout(resolve, Number(query.ms), {}));
         },
       }),
