@@ -8,7 +8,7 @@ import { log } from '../../lib/log';
 import { addressFailure, type BootFailure } from './boot';
 import { Dispatcher, type TakingChild } from './dispatcher';
 import { PublicListener } from './public-listener';
-import { regive } from './regive';
+import { Listeners, regive } from './regive';
 import type { WorkerHandle } from './worker-handle';
 
 export interface Address {
@@ -104,11 +104,9 @@ class OwnFront implements Front {
   }
 }
 
-/** It accepts connections itself; in a stop of the whole service those who leave do so for a while as well. */
-const listens = ({ serving, state, drain }: WorkerHandle): boolean => serving || (state === 'draining' && drain?.reason === 'stop');
-
 class RoundRobinFront implements Front {
   readonly address = Promise.resolve(null);
+  readonly #listeners = new Listeners();
   #regiven = 0;
   #workers: readonly WorkerHandle[] = [];
 
@@ -124,7 +122,7 @@ class RoundRobinFront implements Front {
         log.info('connections of a dead worker went to another one', { count });
       },
       avoid: () => this.#isAvoided(child.pid),
-      othersListen: () => this.#workers.some((worker) => worker.pid !== child.pid && listens(worker)),
+      listeners: this.#listeners,
     });
   }
 
