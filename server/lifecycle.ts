@@ -41,6 +41,8 @@ export interface LameDuckOptions {
   idleGraceMs: number;
   /** A socket must have been silent for this long before it is ended. */
   silentMs?: number;
+  /** One that has sent a part of a request is left alone for so much longer. */
+  halfRequestMs?: number;
   /** Give up waiting (the caller decides what happens to the rest). */
   limitMs?: number;
   /**
@@ -180,6 +182,7 @@ export class Lifecycle {
   async lameDuck({
     idleGraceMs,
     silentMs = SILENT_MS,
+    halfRequestMs = HALF_REQUEST_MS,
     limitMs = Number.POSITIVE_INFINITY,
     acceptMs = 0,
     accepting,
@@ -192,7 +195,7 @@ export class Lifecycle {
     // A request that began while the listener was open may still be on its way, on a connection that seems silent.
     const quietFrom = Math.max(since + idleGraceMs, performance.now() + silentMs);
     while (performance.now() - since < limitMs) {
-      if (performance.now() >= quietFrom) this.#endSilent(silentMs);
+      if (performance.now() >= quietFrom) this.#endSilent(silentMs, halfRequestMs);
       if (this.#flights.size === 0 && this.#allEnded()) return true;
       await delay(POLL_MS);
     }
@@ -298,13 +301,13 @@ export class Lifecycle {
     return true;
   }
 
-  #endSilent(silentMs: number): void {
+  #endSilent(silentMs: number, halfRequestMs: number): void {
     const now = performance.now();
     for (const [socket, connection] of this.#connections) {
       if (connection.active > 0 || now - connection.idleSince < silentMs) continue;
       const receiving = socket.bytesRead > connection.bytesWhenIdle;
       // Half a request that does not become whole is not worth waiting for for ever.
-      if (receiving && now - connection.idleSince < silentMs + HALF_REQUEST_MS) continue;
+      if (receiving && now - connection.idleSince < silentMs + halfRequestMs) continue;
       connection.ended = true;
       socket.end();
     }

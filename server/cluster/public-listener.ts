@@ -10,7 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { log } from '../../lib/log';
 import { NO_ROOM, refuseConnection } from '../http/raw-answer';
 import type { Accepted, Dispatcher } from './dispatcher';
-import { LAST_CALL_MS } from './stop-times';
+import { HANDOVER_MS, LAST_CALL_MS } from './stop-times';
 
 /** The part of node's TCP handle that is used. */
 interface TcpHandle {
@@ -67,7 +67,7 @@ export class PublicListener {
     this.#server?.close();
     // Accepted is accepted: what waits for a worker that is busy just now is still given.
     for (let numbers = this.#dispatcher.numbers; numbers.waiting + numbers.unacked > 0; numbers = this.#dispatcher.numbers) {
-      if (this.#dispatcher.shares.length === 0) break;
+      if (this.#dispatcher.shares.length === 0 || performance.now() - since >= HANDOVER_MS) break;
       await delay(POLL_MS);
       this.#dispatcher.tick();
     }

@@ -18,3 +18,9 @@ export const IDLE_GRACE_MS = config.KEEP_ALIVE_TIMEOUT * SECOND_MS + ON_ITS_WAY_
  * alone for as long again. Both must leave time for what was begun in them: where GRACEFUL_TIMEOUT is short, they are a quarter of it each.
  */
 export const LAST_CALL_MS = Math.min(SECOND_MS, GRACEFUL_MS / 4);
+
+/** In a stop of the whole service: a connection that was accepted and that a busy worker has not taken is waited for at most so long. */
+export const HANDOVER_MS = GRACEFUL_MS / 2;
+
+/** Half a request is waited for at most so long after its connection was left alone: it may never become whole. */
+export const HALF_REQUEST_MS = Math.min(5 * SECOND_MS, GRACEFUL_MS / 4);

@@ -9,13 +9,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { log } from '../../lib/log';
 import { type FromTaker, isToTaker, monotonicMs, TAKE_WITHIN_MS } from './handover';
+import { HANDOVER_MS } from './stop-times';
 
 interface TcpHandle {
   close(): void;
 }
-
-/** The primary says when no connection will come any more; this is only for one that does not. */
-const LAST_WAIT_MS = 15_000;
 
 export class TakenConnections {
   readonly #server: Server;
@@ -48,11 +46,11 @@ export class TakenConnections {
     this.#refusing = true;
   }
 
-  /** Resolves when the primary has given its last connection. */
+  /** Resolves when the primary has given its last connection; it says so, and has no longer than this for it. */
   last(): Promise<void> {
     if (this.#isLast) return Promise.resolve();
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, LAST_WAIT_MS);
+      const timer = setTimeout(resolve, HANDOVER_MS);
       this.#onLast = () => {
         clearTimeout(timer);
         resolve();

@@ -24,7 +24,7 @@ import { rememberSlowQueries } from '../ops/slow-queries';
 import { EXIT, exitCodeOf } from './exit-codes';
 import { connectToPrimary, type Grant, type PrimaryLink } from './link';
 import { RequestLimit } from './request-limit';
-import { IDLE_GRACE_MS, LAST_CALL_MS } from './stop-times';
+import { HALF_REQUEST_MS, IDLE_GRACE_MS, LAST_CALL_MS } from './stop-times';
 import { TakenConnections } from './taken-connections';
 import { startWatchdog } from './watchdog';
 
@@ -152,6 +152,7 @@ async function leave(link: PrimaryLink, whole: boolean): Promise<void> {
   const drained = lifecycle.lameDuck({
     idleGraceMs,
     silentMs: LAST_CALL_MS,
+    halfRequestMs: HALF_REQUEST_MS,
     acceptMs: whole ? LAST_CALL_MS : 0,
     accepting: whole ? taken?.last() : undefined,
   });

@@ -75,9 +75,13 @@ test('GRACEFUL_TIMEOUT=2, clients that keep their connections › whatever was b
     agent.destroy();
     return outcomes;
   });
+  // Nor does one that never sends the rest of its request make the exit a forced one.
+  const half = connect(Number(new URL(service.url).port), '127.0.0.1', () => half.write('GET /health/live HT'));
+  const cut = new Promise((resolve) => half.once('close', resolve).resume());
   await delay(500);
   service.kill('SIGTERM');
   expect(await service.waitForExit()).toEqual({ code: 0, signal: null });
+  await cut;
   for (const outcomes of await Promise.all(clients)) {
     // The last one found the port closed, or was on its way to it in that moment.
     expect(outcomes.pop()).toMatchObject({ fresh: true });
