@@ -101,8 +101,8 @@ export interface Maintenance {
 /** What a worker knows about its cluster; broadcast by the primary on every change and each second. */
 export interface ClusterFacts {
   readonly scope: 'cluster' | 'worker';
-  readonly workersReady: number;
-  readonly workersTarget: number;
+  /** A worker serves in every slot. */
+  readonly isWhole: boolean;
   /** The whole service is stopping. A single worker that is being replaced does not set it. */
   readonly draining: boolean;
   readonly maintenance: Maintenance | null;
@@ -115,8 +115,7 @@ export interface ClusterFacts {
 /** The facts of a process without a primary. */
 export const factsAlone = (draining: boolean, maintenance: Maintenance | null = null): ClusterFacts => ({
   scope: 'worker',
-  workersReady: 1,
-  workersTarget: 1,
+  isWhole: true,
   draining,
   maintenance,
   logLevel: null,

@@ -12,7 +12,10 @@ export interface BreakerOptions {
   trialMs: number;
 }
 
-const DEFAULTS: BreakerOptions = { deaths: 5, windowMs: 30_000, youngMs: 10_000, trialMs: 30_000 };
+/** Whoever has lived for so long does not die young any more. */
+export const YOUNG_MS = 10_000;
+
+const DEFAULTS: BreakerOptions = { deaths: 5, windowMs: 30_000, youngMs: YOUNG_MS, trialMs: 30_000 };
 
 export class Breaker {
   readonly #options: BreakerOptions;

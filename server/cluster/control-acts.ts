@@ -3,6 +3,7 @@
  * the supervisor's state until it has come about; it never holds anything up, and it goes on when nobody watches any more.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { YOUNG_MS } from './breaker';
 import type { Act, Progress } from './control';
 import { type Command, ControlRefusal } from './control-commands';
 import { type ControlStatus, type StatusSource, statusOf } from './control-status';
@@ -149,7 +150,8 @@ class Acts {
     }
     let shown = -1;
     const { bootTimeoutMs, drainLimitMs } = this.#options;
-    await this.#until(`${workers} workers`, bootTimeoutMs + drainLimitMs, () => {
+    // Who stands in for a worker that is new in its slot stays until that one is proven.
+    await this.#until(`${workers} workers`, bootTimeoutMs + YOUNG_MS + drainLimitMs, () => {
       if (this.#supervisor.target !== workers)
         throw new ControlRefusal('busy', 'somebody else has changed the number of workers meanwhile');
       const { ready } = this.#supervisor;

@@ -146,8 +146,7 @@ class IpcLink implements PrimaryLink {
   readonly #leases: LeasedLimits;
   #facts: ClusterFacts = {
     scope: 'cluster',
-    workersReady: 0,
-    workersTarget: config.WORKERS,
+    isWhole: false,
     draining: false,
     maintenance: null,
     logLevel: null,

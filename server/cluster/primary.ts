@@ -279,8 +279,7 @@ export class Primary {
   get #facts(): ClusterFacts {
     return {
       scope: 'cluster',
-      workersReady: this.#supervisor.ready,
-      workersTarget: this.#supervisor.target,
+      isWhole: this.#supervisor.isWhole,
       draining: this.#stopping,
       maintenance: this.#steering.switches.maintenance,
       logLevel: this.#steering.switches.logLevel,

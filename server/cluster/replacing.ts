@@ -89,6 +89,11 @@ export class Replacing {
     if (now - (this.#current?.awaitsLimitSince ?? now) >= LAST_REQUEST_MS) this.hurry();
   }
 
+  /** The new worker goes for another reason than its old one's: that one serves on, and no longer leaves with its last request. */
+  onLeaving(worker: WorkerHandle): void {
+    if (worker === this.#current?.fresh && this.#current.old.state === 'ready') this.#giveUp(this.#current);
+  }
+
   /** A worker is gone, or as good as gone. */
   onGone(gone: WorkerHandle): void {
     const current = this.#current;
@@ -98,9 +103,13 @@ export class Replacing {
     }
     // Once the old one was told to go it does go; its slot is filled as after any death.
     if (gone !== current?.fresh || current.old.state === 'draining') return;
-    this.#current = null;
-    if (current.awaitsLimitSince !== null) current.old.send({ type: 'limit-leave', allowed: false });
+    this.#giveUp(current);
     if (gone.killReason === 'roll') return;
     log.error('the replacement died; the old worker serves on', { slot: gone.slot, reason: current.reason });
+  }
+
+  #giveUp({ old, awaitsLimitSince }: Replacement): void {
+    this.#current = null;
+    if (awaitsLimitSince !== null) old.send({ type: 'limit-leave', allowed: false });
   }
 }

@@ -29,19 +29,26 @@ export interface Judgement<T> {
   isSound: (occupant: T) => boolean;
   /** It serves now or will again: a moment in which it stands still is no reason to let it go. */
   mayServe: (occupant: T) => boolean;
+  /** It has served for so long that it will not die young any more. */
+  isProven: (occupant: T) => boolean;
 }
 
 /**
  * Workers beyond the target that may go after scaling down, highest slot first. For each slot of 1..target in which nobody serves yet
- * one that does serve stays until somebody does there: otherwise the only healthy workers would go for the sake of an empty slot. Of two in
- * one slot the one that was forked later stays; `occupants` come in the order in which they were forked.
+ * one that does serve stays until somebody does there: otherwise the only healthy workers would go for the sake of an empty slot. One that
+ * is proven also stays while whoever serves there is not. Of two in one slot the one that was forked later stays; `occupants` come in the
+ * order in which they were forked.
  */
-export function surplus<T extends Occupant>(target: number, occupants: readonly T[], { isSound, mayServe }: Judgement<T>): T[] {
+export function surplus<T extends Occupant>(target: number, occupants: readonly T[], { isSound, mayServe, isProven }: Judgement<T>): T[] {
   const beyond = occupants
     .filter((occupant) => holds(occupant) && occupant.slot > target)
     .reverse()
     .sort((a, b) => a.slot - b.slot);
-  const candidates = beyond.filter(mayServe).sort((a, b) => Number(isSound(b)) - Number(isSound(a)));
-  const standIns = new Set(candidates.slice(0, unserved(target, occupants, isSound)));
+  const isReliable = (occupant: T): boolean => isSound(occupant) && isProven(occupant);
+  const worth = (occupant: T): number => Number(isSound(occupant)) + Number(isReliable(occupant));
+  const candidates = beyond.filter(mayServe).sort((a, b) => worth(b) - worth(a));
+  const empty = unserved(target, occupants, isSound);
+  const onTrial = unserved(target, occupants, isReliable) - empty;
+  const standIns = new Set([...candidates.slice(0, empty), ...candidates.slice(empty, empty + onTrial).filter(isReliable)]);
   return beyond.filter((occupant) => !standIns.has(occupant)).reverse();
 }

@@ -62,7 +62,7 @@ export class Supervisor {
       nursery: this.#nursery,
       drain: (worker, reason) => this.#drain(worker, reason),
       staying: () => this.workers.filter(({ slot }) => slot <= this.#target),
-      isWhole: () => this.#isWhole,
+      isWhole: () => this.isWhole,
       tick: () => this.tick(),
       onRollEnd: ({ result }) => this.#onRollEnd(result),
     });
@@ -97,6 +97,11 @@ export class Supervisor {
 
   get ready(): number {
     return this.#roster.ready;
+  }
+
+  /** A worker serves in every slot. */
+  get isWhole(): boolean {
+    return unserved(this.#target, this.workers, ({ serving }) => serving) === 0;
   }
 
   get breaker(): Breaker {
@@ -147,8 +152,7 @@ export class Supervisor {
     this.#keepJobs(now);
     this.#keepStandby(now);
     this.#shares.rebalance({ target: this.#target, replacing: this.#turnover.replacing });
-    const judgement = { isSound: (one: WorkerHandle) => one.isSound(now), mayServe: (one: WorkerHandle) => one.serving };
-    for (const worker of surplus(this.#target, this.workers, judgement)) this.#drain(worker, 'scale');
+    this.#letSurplusGo(now);
     this.#turnover.advance(now);
     this.#shares.grantWaiting(now);
   }
@@ -214,11 +218,6 @@ export class Supervisor {
   killAll(): void {
     this.#phase = 'stopped';
     for (const worker of this.#roster.everybody) worker.kill('stop');
-  }
-
-  /** A worker serves in every slot. */
-  get #isWhole(): boolean {
-    return unserved(this.#target, this.workers, ({ serving }) => serving) === 0;
   }
 
   /** @throws Refusal */
@@ -332,6 +331,7 @@ export class Supervisor {
     worker.drain = beginDrain(worker, reason, this.#options.now(), this.#options);
     const { id, slot, pid, requestLimit } = worker;
     log.info('worker drains', { worker: id, slot, worker_pid: pid, reason, requests, request_limit: requestLimit });
+    this.#turnover.onLeaving(worker);
     this.#events.onChange();
   }
 
@@ -361,6 +361,15 @@ export class Supervisor {
       this.#forced ||= wasCutOff(worker, end);
       this.#concludeStop();
     } else this.tick();
+  }
+
+  #letSurplusGo(now: number): void {
+    const go = surplus(this.#target, this.workers, {
+      isSound: (worker) => worker.isSound(now),
+      mayServe: (worker) => worker.serving,
+      isProven: (worker) => worker.isProven(now),
+    });
+    for (const worker of go) this.#drain(worker, 'scale');
   }
 
   /** The job process does not serve: its deaths must not keep HTTP workers from being forked. */
@@ -421,7 +430,7 @@ export class Supervisor {
   /** Only when all is well: loading a process takes processor time from those that serve. */
   #keepStandby(now: number): void {
     if (!this.#options.standby || this.#turnover.underWay || this.#turnover.buildIsBad) return;
-    if (this.breaker.open || !this.#isWhole) return;
+    if (this.breaker.open || !this.isWhole) return;
     this.#nursery.keepReserve(now);
   }
 

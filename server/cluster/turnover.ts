@@ -11,7 +11,6 @@ import { Refusal } from './refusal';
 import { Replacing } from './replacing';
 import type { Respawn } from './respawn';
 import { Roll, type RollEnd, type RollStatus } from './roll';
-import type { Roster } from './roster';
 import type { WorkerHandle } from './worker-handle';
 
 export interface TurnoverOptions {
@@ -22,7 +21,6 @@ export interface TurnoverOptions {
 }
 
 export interface TurnoverPort {
-  roster: Roster;
   nursery: Nursery;
   respawn: Respawn;
   recycling: Recycling;
@@ -121,6 +119,11 @@ export class Turnover {
     if (current?.fresh === worker && current.reason !== 'roll') this.#replacing.release(now);
   }
 
+  /** A worker was told to go, or says that it does. */
+  onLeaving(worker: WorkerHandle): void {
+    this.#replacing.onLeaving(worker);
+  }
+
   /** A worker is gone or, when `end` is not known yet, about to be. `planned`: it was told to. */
   onGone(worker: WorkerHandle, { planned, end }: { planned: boolean; end?: End }, now: number): void {
     this.#replacing.onGone(worker);
@@ -155,8 +158,8 @@ export class Turnover {
   }
 
   #recycle(now: number): void {
-    const { roster, recycling, respawn } = this.#port;
-    const { workers } = roster;
+    const { recycling, respawn } = this.#port;
+    const workers = this.#port.staying();
     recycling.readMemory(workers, now);
     if (this.#roll.underWay) return;
     this.#replacing.hurryWhenLate(now);

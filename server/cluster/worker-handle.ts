@@ -3,6 +3,7 @@
  * how it died. It translates process events into a small interface for the supervisor and decides nothing itself.
  */
 import type { ChildProcess } from 'node:child_process';
+import { YOUNG_MS } from './breaker';
 import { EXIT } from './exit-codes';
 import { type DrainReason, type FromChild, isMessage, type Report, type ToChild } from './messages';
 import { StallRecord } from './stalls';
@@ -177,6 +178,11 @@ export class WorkerHandle {
   /** It serves, and its event loop turns. */
   isSound(now: number): boolean {
     return this.serving && !this.stalls.isStuck(now);
+  }
+
+  /** It has been ready for so long that it will not die young any more. */
+  isProven(now: number): boolean {
+    return this.readyAt !== null && now - this.readyAt >= YOUNG_MS;
   }
 
   /** Whether a new connection is in good hands here; when it is so of none, any will do. */

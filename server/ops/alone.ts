@@ -142,6 +142,9 @@ export class OpsAlone implements OpsSource {
       get ready() {
         return worker.readyAt === null ? 0 : 1;
       },
+      get isWhole() {
+        return worker.readyAt !== null;
+      },
       target: 1,
       workers: [worker],
       children: [worker],

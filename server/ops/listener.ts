@@ -64,7 +64,7 @@ export class OpsDocuments {
         (awake.length > 0 ? awake : serving).flatMap(({ report }) => report ?? []),
         config,
       ),
-      workers: supervisor.ready >= supervisor.target && !supervisor.breaker.open,
+      workers: supervisor.isWhole && !supervisor.breaker.open,
       draining: stopping() || state === 'draining',
     };
     const status = serving.length === 0 || state === 'starting' ? 'not-ready' : readinessOf(checks);

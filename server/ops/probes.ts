@@ -49,7 +49,7 @@ function readinessChecks(state: DatabaseState): ReadinessChecks {
     // Parts that this instance does not use cannot be broken.
     redis: config.REDIS_URL === undefined || redisReady(),
     replicas: areReplicasUp(),
-    workers: facts.workersReady >= facts.workersTarget,
+    workers: facts.isWhole,
     draining: facts.draining,
   };
 }

@@ -60,6 +60,7 @@ export type SupervisorView = Pick<
   Supervisor,
   | 'phase'
   | 'ready'
+  | 'isWhole'
   | 'target'
   | 'workers'
   | 'children'
@@ -101,12 +102,12 @@ const isoAt = (source: StatsSource, moment: number): string => new Date(Date.now
 
 export type ClusterState = Stats['cluster']['state'];
 
-/** One word for the whole: what a balancer or a person wants to know first. */
-export function clusterState({ supervisor }: { supervisor: Pick<Supervisor, 'phase' | 'breaker' | 'ready' | 'target'> }): ClusterState {
+/** One word for the whole: what a balancer or a person wants to know first. Not whole while one stands in for a slot without a worker. */
+export function clusterState({ supervisor }: { supervisor: Pick<Supervisor, 'phase' | 'breaker' | 'isWhole'> }): ClusterState {
   if (supervisor.phase === 'starting') return 'starting';
   if (supervisor.phase === 'stopping' || supervisor.phase === 'stopped') return 'draining';
   if (supervisor.breaker.open) return 'breaker_open';
-  return supervisor.ready >= supervisor.target ? 'ready' : 'degraded';
+  return supervisor.isWhole ? 'ready' : 'degraded';
 }
 
 export const isUnresponsive = (worker: WorkerHandle, now: number): boolean =>

@@ -6,9 +6,14 @@ import { bootExitCode, EXIT, exitCodeOf } from '../../../server/cluster/exit-cod
 import { emptySlots, surplus, unserved } from '../../../server/cluster/slots';
 import { canMove, move, type WorkerState } from '../../../server/cluster/worker-state';
 
+interface Slotted {
+  slot: number;
+  state: WorkerState;
+}
+
 describe('slots', () => {
   const serves = ({ state }: { state: WorkerState }): boolean => state === 'ready';
-  const judgement = { isSound: serves, mayServe: serves };
+  const judgement = { isSound: serves, mayServe: serves, isProven: serves };
 
   test('a new cluster › fills every slot, lowest first', () => {
     expect(emptySlots(3, [])).toEqual([1, 2, 3]);
@@ -46,9 +51,17 @@ describe('slots', () => {
   test('the only one that stands in stands still for a moment › it stays; where another does not, that one stays', () => {
     const still = { slot: 2, state: 'ready' as const, isStill: true };
     const awake = { slot: 3, state: 'ready' as const, isStill: false };
-    const both = { isSound: (one: typeof still) => !one.isStill, mayServe: () => true };
+    const both = { isSound: (one: typeof still) => !one.isStill, mayServe: () => true, isProven: () => true };
     expect(surplus(1, [still], both)).toEqual([]);
     expect(surplus(1, [still, awake], both)).toEqual([still]);
+  });
+
+  test('whoever serves in the slot is new › one that is proven stays beside it; another new one would be no surer', () => {
+    const [fresh, proven, young] = [1, 2, 3].map((slot) => ({ slot, state: 'ready' as const })) as [Slotted, Slotted, Slotted];
+    const provenOnly = { ...judgement, isProven: (one: Slotted) => one === proven };
+    expect(surplus(1, [fresh, proven, young], provenOnly)).toEqual([young]);
+    expect(surplus(1, [fresh, young], provenOnly)).toEqual([young]);
+    expect(surplus(1, [fresh, proven, young], judgement)).toEqual([young, proven]);
   });
 
   test('two in one slot beyond the target › the one that was forked later stands in', () => {

@@ -46,6 +46,43 @@ describe('the connection budget', () => {
     expect(supervisor.workers.map(({ slot, state }) => [slot, state])).toEqual([[1, 'ready']]);
   });
 
+  test('whoever fills the empty slot dies some seconds later › the one that stood in serves on until a newcomer is ten seconds old', () => {
+    const { supervisor, children, pass, latest } = running({ workers: 4, poolMax: 40 });
+    pass(20_000);
+    children[0]?.exits(null, 'SIGKILL');
+    supervisor.scale(1);
+    for (const child of children) if (child.got('drain')) child.exits(0);
+    pass(1_000);
+    latest().becomesReady();
+    pass(5_000);
+    expect(supervisor.isWhole).toBe(true);
+    expect(children[1]?.got('drain')).toBeUndefined();
+    latest().exits(1);
+    pass(1_000);
+    expect([supervisor.ready, supervisor.isWhole]).toEqual([1, false]);
+    latest().becomesReady();
+    pass(9_000);
+    expect([children[1]?.got('drain'), supervisor.isWhole]).toEqual([undefined, true]);
+    pass(2_000);
+    expect(children[1]?.got('drain')).toBeDefined();
+  });
+
+  test('who stands in was about to leave with its last request, and its replacement goes › it is told to stay', () => {
+    const { supervisor, first, second, pass, latest } = running();
+    second.reports({ requests_count: 0 });
+    pass(1_000);
+    second.reports({ requests_count: 600 });
+    pass(100);
+    const replacement = latest();
+    replacement.becomesReady();
+    expect(second.got('limit-leave')).toMatchObject({ allowed: true });
+    first.exits(null, 'SIGKILL');
+    for (const worker of supervisor.workers) if (worker.pid === replacement.pid) jest.spyOn(worker, 'isSound').mockReturnValue(false);
+    supervisor.scale(1);
+    expect([replacement.got('drain'), second.got('drain')]).toEqual([expect.anything(), undefined]);
+    expect(second.sent.filter(({ type }) => type === 'limit-leave').at(-1)).toMatchObject({ allowed: false });
+  });
+
   test('a roll while one stands in for an empty slot › nobody is forked to replace it', async () => {
     const { supervisor, children, pass, latest } = running({ workers: 2, poolMax: 40, canaryMs: 0 });
     children[0]?.exits(null, 'SIGKILL');
