@@ -34,7 +34,7 @@ criterion('K24', 'a supervisor without leaks', async (measure) => {
     await load.stop();
   };
   // What is made once is made before the first reading.
-  await turn(isFull() ? 50 : 30);
+  await turn(isFull() ? 50 : 12);
   const before = await settledPrimary(atRest);
   await turn(counts(200));
   const after = await settledPrimary(atRest);

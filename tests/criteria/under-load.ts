@@ -1,7 +1,7 @@
 /** Load over a running service, and what is seen of it meanwhile: for the criteria of rolls, recycling, life and stop. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Stats } from '../../server/ops/stats.schema';
-import { type Running, stats } from '../cluster/support';
+import { eventually, type Running, stats } from '../cluster/support';
 import { counts, isFull } from '../support/criterion';
 import { PacedLoad } from '../support/paced-load';
 
@@ -57,4 +57,19 @@ export async function answered(load: PacedLoad, requests: number, limitMs = 600_
     if (performance.now() > until) throw new Error(`only ${load.count} answers within ${limitMs} ms`);
     await delay(100);
   }
+}
+
+const ROLL_LIMIT_MS = 240_000;
+
+/** How roll `id` of the service ended, once it has. */
+export async function rollOver(service: Running, id: number) {
+  const { roll } = await eventually(
+    `the end of roll ${id}`,
+    async () => {
+      const { cluster } = await stats(service);
+      return cluster.roll.id === id && cluster.roll.state === 'idle' && cluster;
+    },
+    ROLL_LIMIT_MS,
+  );
+  return roll.last;
 }
