@@ -33,8 +33,8 @@ const MAX_SEED = 2 ** 31 - 1;
 /** They would end the caller's own session, and with it the rest of the run: called by nobody alone. */
 const ENDS_SESSION = ['logout', 'logoutAlias1'];
 
-/** The program that runs now, and whether somebody wants all of it to end. */
-let current: ChildProcess | undefined;
+/** The programs that run now, and whether somebody wants all of it to end. */
+const running = new Set<ChildProcess>();
 let interrupted = false;
 
 interface Caller {
@@ -139,8 +139,10 @@ async function callerOf({ url, accounts }: Service, role: string): Promise<Calle
   return { name: role, token: ((await response.json()) as { data: { token: string } }).data.token };
 }
 
+/** @returns whether it found nothing. What it prints comes when it has ended, for others print meanwhile. */
 async function runAs({ name, token }: Caller, program: string, { url, configFile }: Service, settings: Settings): Promise<boolean> {
-  console.log(`\n== as ${name}: ${settings.examples} drawn cases for each operation, seed ${settings.seed}`);
+  const what = `as ${name}: ${settings.examples} drawn cases for each operation, seed ${settings.seed}`;
+  console.log(`begins ${what}`);
   const parameters = [
     ...['--config-file', configFile],
     'run',
@@ -156,9 +158,23 @@ async function runAs({ name, token }: Caller, program: string, { url, configFile
     ...(token === null ? [] : ['--header', `Authorization: Bearer ${token}`]),
     ...(token === null ? [] : ENDS_SESSION.flatMap((id) => ['--exclude-operation-id', id])),
   ];
-  current = spawn(program, parameters, { stdio: 'inherit', cwd: tmpdir() });
-  const [code] = (await once(current, 'exit')) as [number | null];
+  const child = spawn(program, parameters, { stdio: ['ignore', 'pipe', 'pipe'], cwd: tmpdir() });
+  running.add(child);
+  const printed: Buffer[] = [];
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => printed.push(chunk));
+  const [code] = (await once(child, 'close')) as [number | null];
+  running.delete(child);
+  console.log(`\n== ${what}\n${Buffer.concat(printed).toString()}`);
   return code === 0;
+}
+
+/** One caller after another. @returns the names of those who found something */
+async function runInTurn(callers: readonly string[], program: string, service: Service, settings: Settings): Promise<string[]> {
+  const failed: string[] = [];
+  for (const name of callers) {
+    if (!interrupted && !(await runAs(await callerOf(service, name), program, service, settings))) failed.push(name);
+  }
+  return failed;
 }
 
 function findSchemathesis(): string | undefined {
@@ -194,10 +210,9 @@ async function main(): Promise<number> {
   }
   const service = await startService();
   try {
-    const failed: string[] = [];
-    for (const name of settings.callers) {
-      if (!interrupted && !(await runAs(await callerOf(service, name), program, service, settings))) failed.push(name);
-    }
+    // Those who are somebody could be in each other's way; nobody, who changes next to nothing, is in nobody's.
+    const lanes = [settings.callers.filter((name) => name !== NOBODY), settings.callers.filter((name) => name === NOBODY)];
+    const failed = (await Promise.all(lanes.map((callers) => runInTurn(callers, program, service, settings)))).flat();
     if (interrupted) return EXIT_INTERRUPTED;
     console.log(failed.length === 0 ? `\nPassed, seed ${settings.seed}` : `\nFailed as ${failed.join(', ')}, seed ${settings.seed}`);
     return failed.length === 0 ? 0 : 1;
@@ -210,7 +225,7 @@ async function main(): Promise<number> {
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
     interrupted = true;
-    current?.kill(signal);
+    for (const child of running) child.kill(signal);
   });
 }
 
