@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { eventually, reserveOf, startChaos, stats } from '../cluster/support';
 import { AS_SHIPPED, type Service, type ServiceOptions, spawnService } from '../support/cluster';
 import { criterion, isFull, limit } from '../support/criterion';
-import { failures } from '../support/paced-load';
+import { failureLine, failures } from '../support/paced-load';
 import { connectionsOf } from '../support/processes';
 import { temporaryFolder } from '../support/services';
 import { postLoad } from './under-load';
@@ -81,11 +81,7 @@ criterion('K7', 'a build that starts to crash at boot', async (measure) => {
   measure(`<= 12 forks in the first ${firstMs / 1000} s`, early, early > 0 && early <= 12);
   measure('then <= 2 a minute', `${late} in ${thenMs / 1000} s`, late <= (2 * thenMs) / 60_000);
   const alive = (await stats(service)).workers.some(({ pid, state }) => pid === healthy && state === 'ready');
-  measure(
-    'a healthy slot serves: 0 failed',
-    `${failures(outcomes).length} of ${outcomes.length}`,
-    alive && outcomes.length > 0 && failures(outcomes).length === 0,
-  );
+  measure('a healthy slot serves: 0 failed', failureLine(outcomes), alive && outcomes.length > 0 && failures(outcomes).length === 0);
   measure('the breaker says so', (await stats(service)).cluster.state, (await stats(service)).cluster.state === 'breaker_open');
   await service.stop();
 });

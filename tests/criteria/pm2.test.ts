@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { counts, criterion, isFull } from '../support/criterion';
-import { failures, PacedLoad } from '../support/paced-load';
+import { failureLine, failures, PacedLoad } from '../support/paced-load';
 import { Pm2 } from '../support/pm2';
 import { temporaryFolder } from '../support/services';
 import { answered } from './under-load';
@@ -32,7 +32,7 @@ criterion('K16', 'through PM2: reloads fail no request, a broken one tells', asy
   const outcomes = await load.stop();
   measure(
     `0 failed of >= ${counts(REQUESTS)} over ${RELOADS} reloads`,
-    `${failures(outcomes).length} of ${outcomes.length}`,
+    failureLine(outcomes),
     failures(outcomes).length === 0 && outcomes.length >= counts(REQUESTS),
   );
   measure(

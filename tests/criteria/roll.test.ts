@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { startChaos, stats } from '../cluster/support';
 import { AS_SHIPPED } from '../support/cluster';
 import { counts, criterion, limit } from '../support/criterion';
-import { failures, percentileOf } from '../support/paced-load';
+import { failureLine, failures, percentileOf } from '../support/paced-load';
 import { answered, pidsOf, postLoad, rollOver, Watch } from './under-load';
 
 const CALM_MS = 15_000;
@@ -35,7 +35,7 @@ criterion('K1', 'a rolling restart under load', async (measure, compare) => {
   const [p99, calm] = [percentileOf(during, 0.99), percentileOf(outside, 0.99)];
   measure(
     `0 failed of >= ${counts(20_000)} requests`,
-    `${failures(outcomes).length} of ${outcomes.length}`,
+    failureLine(outcomes),
     failures(outcomes).length === 0 && outcomes.length >= counts(20_000),
   );
   measure(`>= ${rolls} full rolls`, completed, completed >= rolls);

@@ -21,10 +21,12 @@ const request = (keep: boolean): Buffer =>
 const KEEP = request(true);
 const CLOSE = request(false);
 
-/** A connection that the server has ended, or said it would end, is not used again: that much every client does. */
+/** A connection that the server has ended, or said it would have ended by now, is not used again: that much every client does. */
 class Connection {
   readonly socket: Socket;
-  usable = true;
+  #ended = false;
+  /** Until when the server has promised to keep it, if nothing is sent. */
+  #keptUntil = Number.POSITIVE_INFINITY;
   #text = '';
   #done: ((result: number | string) => void) | null = null;
 
@@ -35,8 +37,12 @@ class Connection {
     this.socket.on('error', (error: NodeJS.ErrnoException) => this.#finish(error.code ?? error.message));
     this.socket.on('close', () => this.#finish('closed without an answer'));
     this.socket.on('end', () => {
-      this.usable = false;
+      this.#ended = true;
     });
+  }
+
+  get usable(): boolean {
+    return !this.#ended && performance.now() < this.#keptUntil;
   }
 
   send(bytes: Buffer): Promise<number | string> {
@@ -59,15 +65,17 @@ class Connection {
     const length = Number(/\r\ncontent-length: (\d+)/.exec(head)?.[1] ?? Number.NaN);
     if (!(this.#text.length - end - 4 >= length)) return;
     if (/\r\nconnection: close/.test(head)) {
-      this.usable = false;
+      this.#ended = true;
       this.socket.end();
     }
+    const seconds = /\r\nkeep-alive: timeout=(\d+)/.exec(head)?.[1];
+    if (seconds !== undefined) this.#keptUntil = performance.now() + Number(seconds) * 1_000;
     this.#finish(Number(head.slice(9, 12)));
   }
 
   #finish(result: number | string): void {
     if (typeof result === 'string') {
-      this.usable = false;
+      this.#ended = true;
       this.socket.destroy();
     }
     this.#done?.(result);
@@ -86,7 +94,10 @@ async function client(number: number): Promise<void> {
     next = Math.max(next + pauseMs, performance.now());
     if (!running) break;
     const fresh: boolean = !connection?.usable;
-    if (!connection || fresh) connection = new Connection();
+    if (!connection || fresh) {
+      connection?.socket.destroy();
+      connection = new Connection();
+    }
     const at = Date.now();
     const since = performance.now();
     const result = await connection.send(keep ? KEEP : CLOSE);

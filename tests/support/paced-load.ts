@@ -46,6 +46,17 @@ export class PacedLoad {
 
 export const failures = (outcomes: readonly PacedOutcome[]): PacedOutcome[] => outcomes.filter(([, , result]) => result !== 200);
 
+/** How many failed of how many, and how. */
+export function failureLine(outcomes: readonly PacedOutcome[]): string {
+  const failed = failures(outcomes);
+  const kinds = new Map<string, number>();
+  for (const [, , result, fresh] of failed) {
+    const kind = `${result} on a ${fresh ? 'new' : 'kept'} connection`;
+    kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
+  }
+  return [`${failed.length} of ${outcomes.length}`, ...[...kinds].map(([kind, count]) => `${count} ${kind}`)].join(', ');
+}
+
 /** The value below which `share` of the answers lie; NaN without answers. */
 export function percentileOf(outcomes: readonly PacedOutcome[], share: number): number {
   const sorted = outcomes.map(([, ms]) => ms).sort((a, b) => a - b);
