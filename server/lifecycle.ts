@@ -37,9 +37,12 @@ interface Connection {
 }
 
 export interface LameDuckOptions {
-  /** How long idle sockets are left alone; at least the advertised keep-alive time + 1 s while others take over. */
+  /**
+   * How long idle sockets are left alone, from the beginning on and after each answer; at least the advertised keep-alive time + 1 s while
+   * others take over. An answer whose head was sent before the drain has promised it too.
+   */
   idleGraceMs: number;
-  /** A socket must have been silent for this long before it is ended. */
+  /** A socket must have been silent for this long before it is ended, also without that grace. */
   silentMs?: number;
   /** One that has sent a part of a request is left alone for so much longer. */
   halfRequestMs?: number;
@@ -160,9 +163,10 @@ export class Lifecycle {
     return [...this.#flights.keys()].filter(({ req }) => req.socket === socket);
   }
 
-  /** Nothing that comes on this connection will be answered any more: what was sent before says that it is the last. */
+  /** Nothing that comes on this connection will be answered any more: what was sent before says that it is the last, or we have ended it. */
   isOver(socket: Socket): boolean {
-    return this.#connections.get(socket)?.over ?? false;
+    const connection = this.#connections.get(socket);
+    return connection !== undefined && (connection.over || connection.ended);
   }
 
   /** Ends the connection of a request that can no longer be answered, because the code that served it has crashed. */
@@ -195,7 +199,7 @@ export class Lifecycle {
     // A request that began while the listener was open may still be on its way, on a connection that seems silent.
     const quietFrom = Math.max(since + idleGraceMs, performance.now() + silentMs);
     while (performance.now() - since < limitMs) {
-      if (performance.now() >= quietFrom) this.#endSilent(silentMs, halfRequestMs);
+      if (performance.now() >= quietFrom) this.#endSilent(Math.max(idleGraceMs, silentMs), halfRequestMs);
       if (this.#flights.size === 0 && this.#allEnded()) return true;
       await delay(POLL_MS);
     }
@@ -229,6 +233,8 @@ export class Lifecycle {
     if (connection) {
       connection.active += 1;
       connection.newest = response;
+      // It came while we ended the connection: answered into the void, it would be carried out again when its client asks elsewhere.
+      if (connection.ended) socket.destroy();
       if (before?.headersSent && !before.shouldKeepAlive) connection.over = true;
     }
     if (this.#draining) {

@@ -13,14 +13,20 @@ export const GRACEFUL_MS = config.GRACEFUL_TIMEOUT * SECOND_MS;
 /** How long a worker that others take over from leaves its silent connections alone. */
 export const IDLE_GRACE_MS = config.KEEP_ALIVE_TIMEOUT * SECOND_MS + ON_ITS_WAY_MS;
 
-/**
- * In a stop of the whole service: clients that had connected before are taken for at most so long, and then silent connections are left
- * alone for as long again. Both must leave time for what was begun in them: where GRACEFUL_TIMEOUT is short, they are a quarter of it each.
+/*
+ * The stages of a stop of the whole service, and of a crash, follow each other and must leave time for what was begun in them and for
+ * closing everything: where GRACEFUL_TIMEOUT is short, each is a part of it.
  */
-export const LAST_CALL_MS = Math.min(SECOND_MS, GRACEFUL_MS / 4);
 
-/** In a stop of the whole service: a connection that was accepted and that a busy worker has not taken is waited for at most so long. */
-export const HANDOVER_MS = GRACEFUL_MS / 2;
+/** Clients that had connected before are taken for at most so long, and then silent connections are left alone for as long again. */
+export const LAST_CALL_MS = Math.min(SECOND_MS, GRACEFUL_MS / 6);
+
+/** A connection that was accepted and that a busy worker has not taken is waited for at most so long. */
+export const HANDOVER_MS = GRACEFUL_MS / 3;
 
 /** Half a request is waited for at most so long after its connection was left alone: it may never become whole. */
-export const HALF_REQUEST_MS = Math.min(5 * SECOND_MS, GRACEFUL_MS / 4);
+export const HALF_REQUEST_MS = Math.min(5 * SECOND_MS, GRACEFUL_MS / 6);
+
+/** A worker that crashes leaves silent connections alone for so long, and answers for so long in all: its memory may be damaged. */
+export const CRASH_IDLE_GRACE_MS = Math.min(SECOND_MS, GRACEFUL_MS / 6);
+export const CRASH_DRAIN_MS = Math.min(3 * SECOND_MS, GRACEFUL_MS / 2);

@@ -24,7 +24,7 @@ import { rememberSlowQueries } from '../ops/slow-queries';
 import { EXIT, exitCodeOf } from './exit-codes';
 import { connectToPrimary, type Grant, type PrimaryLink } from './link';
 import { RequestLimit } from './request-limit';
-import { HALF_REQUEST_MS, IDLE_GRACE_MS, LAST_CALL_MS } from './stop-times';
+import { CRASH_DRAIN_MS, CRASH_IDLE_GRACE_MS, HALF_REQUEST_MS, IDLE_GRACE_MS, LAST_CALL_MS } from './stop-times';
 import { TakenConnections } from './taken-connections';
 import { startWatchdog } from './watchdog';
 
@@ -36,9 +36,6 @@ export interface WorkerOptions {
   link?: PrimaryLink;
 }
 
-/** Time a crashing worker gives its other requests. Its memory may be damaged: long enough to answer, no longer. */
-const CRASH_DRAIN_MS = 3_000;
-const CRASH_IDLE_GRACE_MS = 1_000;
 const RESIZE_POLL_MS = 20;
 
 let leaving = false;
@@ -151,7 +148,7 @@ async function leave(link: PrimaryLink, whole: boolean): Promise<void> {
   // Elsewhere the others take what waits; at the end of all, closing at once would reset those clients.
   const drained = lifecycle.lameDuck({
     idleGraceMs,
-    silentMs: LAST_CALL_MS,
+    ...(whole ? { silentMs: LAST_CALL_MS } : {}),
     halfRequestMs: HALF_REQUEST_MS,
     acceptMs: whole ? LAST_CALL_MS : 0,
     accepting: whole ? taken?.last() : undefined,
@@ -192,7 +189,7 @@ async function crash(link: PrimaryLink, error: unknown): Promise<void> {
   leaving = true;
   link.crashing(message, requestId);
   taken?.refuse();
-  await lifecycle.lameDuck({ idleGraceMs: CRASH_IDLE_GRACE_MS, limitMs: CRASH_DRAIN_MS });
+  await lifecycle.lameDuck({ idleGraceMs: CRASH_IDLE_GRACE_MS, silentMs: CRASH_IDLE_GRACE_MS, limitMs: CRASH_DRAIN_MS });
   await goodbye(link);
   process.exit(EXIT.loadError);
 }

@@ -9,12 +9,17 @@ let server: Server;
 let lifecycle: Lifecycle;
 let port: number;
 let waiting: { answer: () => void; response: ServerResponse }[];
+/** Whether each request to /over came when its connection was over. */
+let over: boolean[];
 
 beforeEach(async () => {
   waiting = [];
+  over = [];
   lifecycle = new Lifecycle();
   server = createServer((incoming: IncomingMessage, response) => {
-    if (incoming.url === '/wait') waiting.push({ answer: () => response.end('late'), response });
+    if (incoming.url === '/begin') response.write('begun ');
+    if (incoming.url === '/over') over.push(lifecycle.isOver(incoming.socket));
+    if (['/wait', '/begin'].includes(incoming.url ?? '')) waiting.push({ answer: () => response.end('late'), response });
     else response.end('ok');
   });
   lifecycle.attach(server);
@@ -99,6 +104,35 @@ describe('lame duck', () => {
     expect((await ended) - began).toBeGreaterThanOrEqual(395);
     expect(await drained).toBe(true);
     socket.destroy();
+  });
+
+  test('an answer that promised to keep its connection ends during the drain › it is kept for as long as promised', async () => {
+    const agent = new Agent({ keepAlive: true });
+    const begun = get('/begin', agent);
+    await until(() => waiting.length === 1);
+    const drained = lifecycle.lameDuck({ idleGraceMs: 400, silentMs: 50 });
+    await delay(300);
+    waiting[0]?.answer();
+    expect(await begun).toEqual({ body: 'begun late', connection: 'keep-alive' });
+    await delay(250);
+    expect(await get('/', agent)).toEqual({ body: 'ok', connection: 'close' });
+    expect(await drained).toBe(true);
+    agent.destroy();
+  });
+
+  test('a request that comes on a connection which was just ended › is over before it begins, and nobody waits for its answer', async () => {
+    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    socket.on('error', () => undefined);
+    await until(() => lifecycle.connections.live === 1);
+    const drained = lifecycle.lameDuck({ idleGraceMs: 0, silentMs: 50 });
+    await new Promise((resolve) => socket.once('end', resolve).resume());
+    socket.end('GET /over HTTP/1.1\r\nHost: x\r\n\r\n');
+    await closed;
+    await until(() => over.length > 0);
+    expect(over).toEqual([true]);
+    expect(await drained).toBe(true);
+    await until(() => lifecycle.inFlight === 0);
   });
 
   test('a connection that was silent for long, and no grace › left alone until the listener has been closed for as long', async () => {
