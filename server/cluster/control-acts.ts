@@ -169,16 +169,27 @@ class Acts {
     const old = this.#workerIn(slot);
     this.#supervisor.recycle(slot);
     this.#progress({ slot, leaves: old.pid });
-    const failed = () =>
-      new ControlRefusal('aborted', `the replacement did not become ready; the old worker of slot ${slot} serves`, { slot });
-    let replacing = false;
-    await this.#until(`a new worker in slot ${slot}`, this.#options.bootTimeoutMs + this.#options.drainLimitMs, () => {
-      const others = this.#supervisor.workers.filter((worker) => worker.slot === slot && worker !== old);
-      if (others.length > 0) replacing = true;
-      else if (replacing && old.state === 'ready') throw failed();
-      return old.state === 'gone' && others.some(({ state }) => state === 'ready');
-    });
+    try {
+      await this.#replaced(old);
+    } catch (error) {
+      this.#supervisor.forgoRecycle(old);
+      throw error;
+    }
     return { slot, old_pid: old.pid, new_pid: this.#workerIn(slot).pid };
+  }
+
+  /** Resolves when a new worker serves in the slot of `old`, and that one is gone. */
+  async #replaced(old: WorkerHandle): Promise<void> {
+    const { slot } = old;
+    const eachMs = this.#options.bootTimeoutMs + this.#options.drainLimitMs;
+    const others = () => this.#supervisor.workers.filter((worker) => worker.slot === slot && worker !== old);
+    // One at a time: all others may be before it.
+    await this.#until(`the turn of slot ${slot}`, eachMs * this.#supervisor.target, () => others().length > 0 || old.state !== 'ready');
+    await this.#until(`a new worker in slot ${slot}`, eachMs, () => {
+      if (others().length === 0 && old.state === 'ready')
+        throw new ControlRefusal('aborted', `the replacement did not become ready; the old worker of slot ${slot} serves`, { slot });
+      return old.state === 'gone' && others().some(({ state }) => state === 'ready');
+    });
   }
 
   async #drain(slot: number): Promise<unknown> {

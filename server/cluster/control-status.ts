@@ -1,5 +1,5 @@
 /** What `npm run ctl -- status` shows: the few facts of `/stats` that a person at a terminal asks for first. */
-import { clusterState, isUnresponsive } from '../ops/stats';
+import { clusterState } from '../ops/stats';
 import type { Supervisor } from './supervisor';
 import type { Switches } from './switches';
 
@@ -64,7 +64,7 @@ export function statusOf({ supervisor, switches, version, startedAt, now }: Stat
         id: worker.id,
         kind: worker === supervisor.standby ? 'standby' : worker.kind,
         pid: worker.pid,
-        state: worker.state === 'ready' && isUnresponsive(worker, moment) ? 'unresponsive' : worker.state,
+        state: worker.state === 'ready' && worker.isUnresponsive(moment) ? 'unresponsive' : worker.state,
         age_s: Math.round((moment - worker.forkedAt) / 1000),
         requests: report?.requests_count ?? null,
         in_flight: report?.in_flight ?? null,

@@ -104,7 +104,7 @@ export class Replacing {
     // Once the old one was told to go it does go; its slot is filled as after any death.
     if (gone !== current?.fresh || current.old.state === 'draining') return;
     this.#giveUp(current);
-    if (gone.killReason === 'roll') return;
+    if (gone.killReason !== null && ['roll', 'scale', 'stop'].includes(gone.killReason)) return;
     log.error('the replacement died; the old worker serves on', { slot: gone.slot, reason: current.reason });
   }
 

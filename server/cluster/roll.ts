@@ -82,10 +82,14 @@ export class Roll<W extends Rolled> {
     return true;
   }
 
-  /** The next to replace; null when there is none, or when it is not time yet. Ask only while no replacement is under way. */
-  next(workers: readonly W[], now: number): W | null {
+  /**
+   * The next to replace; null when there is none, or when it is not time yet. Ask only while no replacement is under way. `wanted`: as many
+   * are there in the end; whoever goes because somebody has scaled down meanwhile is not replaced.
+   */
+  next(workers: readonly W[], wanted: number, now: number): W | null {
     const old = this.#old(workers);
-    this.#status = { ...this.#status, done: Math.max(0, this.#status.total - old.length) };
+    const total = Math.min(this.#status.total, wanted);
+    this.#status = { ...this.#status, total, done: Math.max(0, total - old.length) };
     if (this.#condemned) return null;
     const canary = this.#canaryOf();
     if (this.#status.state === 'canary' && canary && !this.#proven(canary, now)) return null;

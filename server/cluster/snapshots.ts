@@ -68,7 +68,7 @@ export class SnapshotStore {
 
   /**
    * The worker is gone: its counts join the retired total. `complete` = it sent its last snapshot. Resolves when they have; rejects when
-   * they could not be added up, and then they stay what they were, and hold up nobody else's.
+   * they could not be added up, and then they stay where they were, and hold up nobody else's. What it told of itself is void in any case.
    */
   retire(worker: string, complete: boolean): Promise<void> {
     if (!complete) this.#lost += 1;
@@ -76,7 +76,8 @@ export class SnapshotStore {
     this.#retiring = before.then(async () => {
       const held = this.#live.get(worker);
       if (!held) return;
-      const counted = [...held.values()].filter(isCumulative);
+      for (const [name, metric] of held) if (!isCumulative(metric)) held.delete(name);
+      const counted = [...held.values()];
       const merged = counted.length > 0 ? await toSnapshot(mergeSnapshots([this.#retired, counted])) : this.#retired;
       // One step, so that no reader sees the counts twice or not at all.
       this.#retired = merged;

@@ -61,6 +61,7 @@ export class Supervisor {
       ...parts,
       nursery: this.#nursery,
       drain: (worker, reason) => this.#drain(worker, reason),
+      target: () => this.#target,
       staying: () => this.workers.filter(({ slot }) => slot <= this.#target),
       isWhole: () => this.isWhole,
       tick: () => this.tick(),
@@ -175,14 +176,22 @@ export class Supervisor {
 
   /** Replaces the worker of one slot as soon as no other replacement is under way. @throws Refusal */
   recycle(slot: number): void {
-    this.#turnover.renew(this.#serving(slot));
+    const worker = this.#serving(slot);
+    if (slot > this.#target) throw new Refusal('no_such_worker', `the worker in slot ${slot} leaves as soon as the others do without it`);
+    this.#turnover.renew(worker);
     this.tick();
+  }
+
+  /** Nobody waits for `worker` to be replaced any more. */
+  forgoRecycle(worker: WorkerHandle): void {
+    this.#turnover.forgoRenewal(worker);
   }
 
   /** Tells the worker of one slot to go before another is there; its slot is filled after that. @throws Refusal when it is the last that serves */
   drain(slot: number): void {
     const worker = this.#serving(slot);
-    if (this.ready < 2) throw new Refusal('last_worker', 'no other worker serves');
+    const now = this.#options.now();
+    if (!this.workers.some((other) => other !== worker && other.isSound(now))) throw new Refusal('last_worker', 'no other worker serves');
     this.#drain(worker, 'manual');
     this.tick();
   }

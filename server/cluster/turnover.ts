@@ -11,6 +11,7 @@ import { Refusal } from './refusal';
 import { Replacing } from './replacing';
 import type { Respawn } from './respawn';
 import { Roll, type RollEnd, type RollStatus } from './roll';
+import type { Roster } from './roster';
 import type { WorkerHandle } from './worker-handle';
 
 export interface TurnoverOptions {
@@ -21,10 +22,12 @@ export interface TurnoverOptions {
 }
 
 export interface TurnoverPort {
+  roster: Roster;
   nursery: Nursery;
   respawn: Respawn;
   recycling: Recycling;
   drain(worker: WorkerHandle, reason: DrainReason): void;
+  target(): number;
   /** Workers whose slot stays. Who stands in for one of them beyond the target goes without a replacement. */
   staying(): WorkerHandle[];
   /** A worker serves in every slot: an old one may be spared. */
@@ -104,6 +107,10 @@ export class Turnover {
     this.#renewals.add(worker);
   }
 
+  forgoRenewal(worker: WorkerHandle): void {
+    this.#renewals.delete(worker);
+  }
+
   /** A worker for an empty slot is on its way; in a roll it loads what the roll brings. */
   onFilled(worker: WorkerHandle): void {
     const { state } = this.#roll.status;
@@ -152,15 +159,16 @@ export class Turnover {
       else if (this.#roll.mayRelease(current.fresh, now)) this.#replacing.release(now);
       return;
     }
-    const next = this.#roll.next(workers, now);
+    const next = this.#roll.next(workers, this.#port.target(), now);
     if (next) this.#roll.replacing(this.#replacing.begin(next, 'roll'));
-    else if (this.#port.isWhole() && this.#roll.isComplete(workers, now)) this.#end('completed', null);
+    // Who stands in for one that is not proven yet is old as well, and serves.
+    else if (this.#port.isWhole() && this.#roll.isComplete(this.#port.roster.workers, now)) this.#end('completed', null);
   }
 
   #recycle(now: number): void {
-    const { recycling, respawn } = this.#port;
+    const { roster, recycling, respawn } = this.#port;
     const workers = this.#port.staying();
-    recycling.readMemory(workers, now);
+    recycling.readMemory(roster.workers, now);
     if (this.#roll.underWay) return;
     this.#replacing.hurryWhenLate(now);
     const asked = workers.find((worker) => worker.state === 'ready' && this.#renewals.has(worker));

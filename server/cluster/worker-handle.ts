@@ -42,6 +42,9 @@ export interface HandleEvents {
   onSettled(handle: WorkerHandle): void;
 }
 
+/** Workers report once a second. */
+const UNRESPONSIVE_MS = 2_000;
+
 /** After an exit the channel normally ends at once; a grandchild that inherited it must not hold up the books. */
 const SETTLE_MS = 500;
 
@@ -175,9 +178,14 @@ export class WorkerHandle {
     return this.#state === 'ready' && this.killReason === null;
   }
 
-  /** It serves, and its event loop turns. */
+  /** It has said nothing for longer than any worker is silent. */
+  isUnresponsive(now: number): boolean {
+    return this.helloAt !== null && now - this.lastCheckinAt > UNRESPONSIVE_MS;
+  }
+
+  /** It serves, and its event loop turns, as far as is known. */
   isSound(now: number): boolean {
-    return this.serving && !this.stalls.isStuck(now);
+    return this.serving && !this.stalls.isStuck(now) && !this.isUnresponsive(now);
   }
 
   /** It has been ready for so long that it will not die young any more. */

@@ -10,7 +10,7 @@ import { log } from '../../lib/log';
 import { buildMetrics } from './metrics';
 import { renderPage } from './page';
 import { checksOf, type ReadinessChecks, readinessOf } from './readiness';
-import { alerts, buildStats, clusterState, isUnresponsive, type StatsSource } from './stats';
+import { alerts, buildStats, clusterState, type StatsSource } from './stats';
 import { Stats } from './stats.schema';
 import { windowSeconds } from './window-parameter';
 
@@ -56,7 +56,7 @@ export class OpsDocuments {
     const { supervisor, config, now, stopping } = this.#source;
     const moment = now();
     const serving = supervisor.workers.filter(({ state }) => state === 'ready');
-    const awake = serving.filter((worker) => !isUnresponsive(worker, moment));
+    const awake = serving.filter((worker) => !worker.isUnresponsive(moment));
     const state = clusterState({ supervisor });
     const checks: ReadinessChecks = {
       // A worker that hangs knows only what once was.
@@ -96,7 +96,7 @@ export class OpsDocuments {
         slot: worker.slot,
         pid: worker.pid,
         state: worker.state,
-        unresponsive: isUnresponsive(worker, moment),
+        unresponsive: worker.isUnresponsive(moment),
         database: worker.report?.db?.status ?? null,
         event_loop_lag_p99_ms: worker.report?.lag_p99 ?? null,
         rss: worker.report?.rss ?? null,

@@ -8,7 +8,7 @@ import { type MetricSnapshot, mergeSnapshots } from '../cluster/snapshots';
 import type { WorkerHandle } from '../cluster/worker-handle';
 import { replicasOf } from './database-stats';
 import { queueStats } from './queue-stats';
-import { isUnresponsive, type StatsSource } from './stats';
+import type { StatsSource } from './stats';
 
 export interface MetricsText {
   contentType: string;
@@ -49,7 +49,7 @@ function primaryMetrics(source: StatsSource): Registry {
   for (const worker of supervisor.workers) {
     const { state } = worker;
     if (state === 'draining' || state === 'gone') states.inc({ state: 'draining' });
-    else if (isUnresponsive(worker, now)) states.inc({ state: 'unresponsive' });
+    else if (worker.isUnresponsive(now)) states.inc({ state: 'unresponsive' });
     else states.inc({ state: state === 'ready' ? 'ready' : 'booting' });
   }
   gauge('workers_target', 'HTTP workers wanted').set(supervisor.target);

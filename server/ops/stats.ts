@@ -52,7 +52,6 @@ export const COUNTERS = {
   unusedIncludes: 'autoshop_db_unused_includes_total',
 } as const;
 
-export const UNRESPONSIVE_MS = 2_000;
 const HOST = hostLimits();
 
 /** What the documents read of the supervisor. */
@@ -109,9 +108,6 @@ export function clusterState({ supervisor }: { supervisor: Pick<Supervisor, 'pha
   if (supervisor.breaker.open) return 'breaker_open';
   return supervisor.isWhole ? 'ready' : 'degraded';
 }
-
-export const isUnresponsive = (worker: WorkerHandle, now: number): boolean =>
-  worker.helloAt !== null && now - worker.lastCheckinAt > UNRESPONSIVE_MS;
 
 const sumOver = (workers: readonly WorkerHandle[], read: (report: Report) => number): number =>
   workers.reduce((sum, { report }) => sum + (report ? read(report) : 0), 0);
@@ -223,7 +219,7 @@ function cluster(source: StatsSource, now: number): Stats['cluster'] {
     draining: workers.filter(({ state }) => state === 'draining').length,
     standby: supervisor.standby ? { pid: supervisor.standby.pid, state: supervisor.standby.state } : null,
     stalled: workers.filter(({ stalledSince }) => stalledSince !== null).length,
-    unresponsive: workers.filter((worker) => isUnresponsive(worker, now)).length,
+    unresponsive: workers.filter((worker) => worker.isUnresponsive(now)).length,
     restarts: { total: Object.values(byReason).reduce((sum, count) => sum + count, 0), by_reason: byReason },
     breaker: {
       open: breaker.open,
@@ -397,7 +393,7 @@ function workerStats(source: StatsSource, worker: WorkerHandle, now: number): z.
     kind: worker.kind,
     pid: worker.pid,
     phase: supervisor.rollStatus.id,
-    state: state !== 'draining' && isUnresponsive(worker, now) ? 'unresponsive' : state === 'gone' ? 'draining' : state,
+    state: state !== 'draining' && worker.isUnresponsive(now) ? 'unresponsive' : state === 'gone' ? 'draining' : state,
     build: worker.version,
     started_at: isoAt(source, worker.forkedAt),
     boot_ms: worker.readyAt === null ? null : Math.round(worker.readyAt - worker.forkedAt),

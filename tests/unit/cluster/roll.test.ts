@@ -59,7 +59,7 @@ function simulate({
       }
       continue;
     }
-    const next = roll.next(all, now);
+    const next = roll.next(all, workers, now);
     if (next) {
       const fresh: Fake = { id: all.length, state: 'forked', bornAt: now, readyAt: null };
       current = { old: next, fresh, boot: boots[made] ?? 500, life: lives[made] ?? null };
@@ -104,17 +104,30 @@ test('before the check has passed, and after a death that condemns the build ›
   const old: Fake = { id: 1, state: 'ready', bornAt: 0, readyAt: 0 };
   const roll = new Roll<Fake>(CANARY_MS);
   roll.begin([old], 10);
-  expect(roll.next([old], 20)).toBeNull();
+  expect(roll.next([old], 1, 20)).toBeNull();
   expect(roll.isComplete([old], 20)).toBe(false);
   roll.checked([old], 25);
-  expect(roll.next([old], 30)).toBe(old);
+  expect(roll.next([old], 1, 30)).toBe(old);
   const fresh: Fake = { id: 2, state: 'ready', bornAt: 30, readyAt: 40 };
   roll.replacing(fresh);
   expect(roll.onDeath({ ...fresh }, 50)).toBe(false);
   expect(roll.onDeath(fresh, 50)).toBe(true);
-  expect(roll.next([old], 20_000)).toBeNull();
+  expect(roll.next([old], 1, 20_000)).toBeNull();
   expect(roll.mayRelease(fresh, 20_000)).toBe(false);
   expect(roll.isComplete([], 20_000)).toBe(false);
+});
+
+test('scaled down meanwhile › those that went were not replaced, and no more are to be', () => {
+  const workers: Fake[] = [1, 2, 3, 4].map((id) => ({ id, state: 'ready', bornAt: 0, readyAt: 0 }));
+  const roll = new Roll<Fake>(CANARY_MS);
+  roll.begin(workers, 10);
+  roll.checked(workers, 20);
+  roll.next(workers.slice(0, 2), 2, 30);
+  expect(roll.status).toMatchObject({ done: 0, total: 2 });
+  const fresh: Fake = { id: 5, state: 'ready', bornAt: 30, readyAt: 40 };
+  roll.replacing(fresh);
+  roll.next([fresh, ...workers.slice(1, 2)], 2, 20_000);
+  expect(roll.status).toMatchObject({ done: 1, total: 2 });
 });
 
 test('a roll that is not known › no promise of its end', async () => {

@@ -92,12 +92,16 @@ describe('metrics of a cluster', () => {
     const store = new SnapshotStore();
     const worker = new FakeWorker();
     worker.serve(3, 0.05);
-    store.push('w1', [{ name: 'odd', help: 'h', type: 'counter', aggregator: 'nonsense', values: [{ value: 1, labels: {} }] }]);
+    store.push('w1', [
+      { name: 'odd', help: 'h', type: 'counter', aggregator: 'nonsense', values: [{ value: 1, labels: {} }] },
+      { name: 'busy', help: 'h', type: 'gauge', aggregator: 'sum', values: [{ value: 1, labels: {} }] },
+    ]);
     store.push('w2', await worker.snapshot());
     await expect(store.retire('w1', true)).rejects.toThrow('nonsense');
     await store.retire('w2', true);
     expect(store.total('requests_total')).toBe(3);
     expect(store.of('w2')).toEqual([]);
+    expect(store.of('w1').map(({ name }) => name)).toEqual(['odd']);
   });
 
   test('a worker that died without its last words › is counted as lost, once', async () => {

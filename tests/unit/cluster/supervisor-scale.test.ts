@@ -99,6 +99,33 @@ describe('the connection budget', () => {
     expect(children).toHaveLength(3);
   });
 
+  test('an old worker stands in for one that the roll has just brought › the roll is not over before it is gone', async () => {
+    const { supervisor, children, pass, latest } = running({ workers: 2, poolMax: 40, canaryMs: 1_000 });
+    pass(20_000);
+    const { id } = supervisor.roll();
+    await settled();
+    pass(100);
+    latest().becomesReady();
+    pass(1_500);
+    supervisor.scale(1);
+    children[0]?.exits(0);
+    pass(3_000);
+    expect(supervisor.rollStatus).toMatchObject({ state: 'rolling', done: 1, total: 1 });
+    expect(children[1]?.got('drain')).toBeUndefined();
+    pass(7_000);
+    expect(children[1]?.got('drain')).toBeDefined();
+    pass(100);
+    await expect(supervisor.rollEnded(id)).resolves.toMatchObject({ result: 'completed' });
+    expect(children).toHaveLength(3);
+  });
+
+  test('a worker beyond the target that stands in › is not renewed: it goes as soon as the others do without it', () => {
+    const { supervisor, children } = running({ workers: 2, poolMax: 40 });
+    children[0]?.exits(null, 'SIGKILL');
+    supervisor.scale(1);
+    expect(() => supervisor.recycle(2)).toThrow('leaves as soon as the others do without it');
+  });
+
   test('no share free › a worker waits after its hello instead of going over the limit', () => {
     const { supervisor, first, second, children, pass } = running({ poolMax: 6, poolMin: 2 });
     // 2 + 2 and a surge of 2: two crashing workers hold their shares while both replacements ask for one.

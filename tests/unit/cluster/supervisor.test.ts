@@ -323,6 +323,14 @@ describe('replacing', () => {
     pass(100);
     expect(children).toHaveLength(3);
   });
+
+  test('the other worker has been silent for longer than any is › whoever serves is not drained for its sake', () => {
+    const { supervisor, first, second, pass } = running();
+    pass(3_100, [first]);
+    expect(() => supervisor.drain(2)).toThrow('no other worker serves');
+    supervisor.drain(1);
+    expect([first.got('drain'), second.got('drain')]).toEqual([expect.anything(), undefined]);
+  });
 });
 
 describe('a roll', () => {
