@@ -113,7 +113,7 @@ class Acts {
     this.#requireNoRoll();
     const { id } = this.#supervisor.roll();
     const ended = this.#supervisor.rollEnded(id);
-    const { total } = this.#supervisor.rollStatus;
+    let { total } = this.#supervisor.rollStatus;
     this.#progress({ roll: id, replaced: 0, of: total });
     if (!wait) return { roll: id, state: 'rolling' };
     let over = false;
@@ -122,7 +122,8 @@ class Acts {
     });
     let shown = 0;
     while (!over) {
-      const { id: current, done } = this.#supervisor.rollStatus;
+      const { id: current, done, total: wanted } = this.#supervisor.rollStatus;
+      if (current === id) total = wanted;
       if (current === id && done !== shown) this.#progress({ roll: id, replaced: done, of: total });
       shown = done;
       await Promise.race([end, delay(LOOK_MS)]);

@@ -315,6 +315,17 @@ describe('replacing', () => {
     expect(children).toHaveLength(3);
   });
 
+  test('a renewal that had to wait, and that nobody waits for any more › is not carried out later', () => {
+    const { supervisor, second, children, pass, latest } = running();
+    second.exits(null, 'SIGKILL');
+    supervisor.recycle(1);
+    for (const worker of supervisor.workers) if (worker.slot === 1) supervisor.forgoRecycle(worker);
+    pass(1_000);
+    latest().becomesReady();
+    pass(60_000);
+    expect(children).toHaveLength(3);
+  });
+
   test('somebody drains a slot › it goes, and its slot is filled; the last worker that serves stays', () => {
     const { supervisor, first, children, pass } = running();
     supervisor.drain(1);
