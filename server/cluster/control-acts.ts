@@ -123,8 +123,10 @@ class Acts {
     let shown = 0;
     while (!over) {
       const { id: current, done, total: wanted } = this.#supervisor.rollStatus;
-      if (current === id) total = wanted;
-      if (current === id && done !== shown) this.#progress({ roll: id, replaced: done, of: total });
+      if (current === id) {
+        total = wanted;
+        if (done !== shown) this.#progress({ roll: id, replaced: done, of: total });
+      }
       shown = done;
       await Promise.race([end, delay(LOOK_MS)]);
     }

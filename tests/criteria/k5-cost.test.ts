@@ -55,8 +55,8 @@ criterion('K5', 'what the watchdog costs', async (measure, compare) => {
   const env = { MAX_REQUESTS: '0', LOG_LEVEL: 'WARNING' };
   const [on, off] = [await startChaos({ env: { ...env, WATCHDOG: 'true' } }), await startChaos({ env: { ...env, WATCHDOG: 'false' } })];
   const requests = counts(50_000);
-  const loadOn = async (service: Running): Promise<void> => {
-    const load = new Load(service.url, { clients: 16, limitMs: 300_000, request: () => ({ path: '/chaos/wait?ms=0' }) });
+  const sendRequests = async (): Promise<void> => {
+    const load = new Load(on.url, { clients: 16, limitMs: 300_000, request: () => ({ path: '/chaos/wait?ms=0' }) });
     await load.until(requests);
     const seen = tally(await load.stop());
     if (Object.keys(seen).join() !== '200') measure('0 failed requests', JSON.stringify(seen), false);
@@ -66,9 +66,9 @@ criterion('K5', 'what the watchdog costs', async (measure, compare) => {
   const [without, withIt] = await Promise.all([restingMemory(await workersOf(off)), restingMemory(workers)]);
   const memory = withIt - without;
   compare('at most 20 MB of memory for each worker', `${memory.toFixed(1)} MB`, memory > 0 && memory <= 20);
-  await loadOn(on);
+  await sendRequests();
   const [thread, all, from] = [total(workers, threadOf), total(workers, (pid) => cpuOf(pid)), performance.now()];
-  await loadOn(on);
+  await sendRequests();
   const seconds = (performance.now() - from) / 1000;
   const threadMs = total(workers, threadOf) - thread;
   const allMs = total(workers, (pid) => cpuOf(pid)) - all;
