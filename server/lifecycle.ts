@@ -8,7 +8,7 @@
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { Server as NetServer, type Socket } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 import { breadcrumbs, type Crumb, NO_CRUMB } from '../lib/breadcrumbs';
 import { log } from '../lib/log';
 import { endLongLived } from '../lib/long-lived';
@@ -199,7 +199,11 @@ export class Lifecycle {
     // A request that began while the listener was open may still be on its way, on a connection that seems silent.
     const quietFrom = Math.max(since + idleGraceMs, performance.now() + silentMs);
     while (performance.now() - since < limitMs) {
-      if (performance.now() >= quietFrom) this.#endSilent(Math.max(idleGraceMs, silentMs), halfRequestMs);
+      if (performance.now() >= quietFrom) {
+        // After a pause of the whole process: what arrived meanwhile is read first.
+        await nextTurn();
+        this.#endSilent(Math.max(idleGraceMs, silentMs), halfRequestMs);
+      }
       if (this.#flights.size === 0 && this.#allEnded()) return true;
       await delay(POLL_MS);
     }

@@ -52,6 +52,7 @@ export function createHttpServer(listener: RequestListener, bounds: ConnectionBo
   server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => refuse(response, NO_EXPECTATION, requests));
   server.on('connect', (_request: IncomingMessage, socket: Socket) => cut(socket, NO_PROXY));
   server.on('clientError', onClientError);
+  server.on('timeout', endIfSilent);
   boundConnections(server, bounds);
   return server;
 }
@@ -130,6 +131,14 @@ function onClientError(error: NodeJS.ErrnoException, socket: Socket): void {
     last.shouldKeepAlive = false;
     last.once('close', () => socket.destroySoon());
   } else socket.destroySoon();
+}
+
+/** After a pause of the whole process timers come first: a request that arrived meanwhile is in the socket, and read in this turn. */
+function endIfSilent(socket: Socket): void {
+  const before = socket.bytesRead;
+  setImmediate(() => {
+    if (socket.bytesRead === before) socket.destroy();
+  });
 }
 
 /** Puts a guard before the server's own listener, which a connection that is refused never reaches. */

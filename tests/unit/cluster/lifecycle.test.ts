@@ -2,6 +2,7 @@ import { Agent, createServer, type IncomingMessage, request, type Server, type S
 import { type AddressInfo, connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Lifecycle } from '../../../server/lifecycle';
+import { standStill } from '../../support/stand-still';
 
 jest.mock('../../../lib/log', () => ({ log: { info: jest.fn(), warn: jest.fn(), error: jest.fn() } }));
 
@@ -145,6 +146,25 @@ describe('lame duck', () => {
     expect((await ended) - began).toBeGreaterThanOrEqual(195);
     expect(await drained).toBe(true);
     socket.destroy();
+  });
+
+  test('the process stood still while a silent connection became due › the request that came on it meanwhile is answered', async () => {
+    const socket = connect(port, '127.0.0.1').setEncoding('latin1');
+    let text = '';
+    socket.on('data', (part: string) => {
+      text += part;
+    });
+    const ended = new Promise((resolve) => socket.once('end', resolve));
+    await until(() => lifecycle.connections.live === 1);
+    const drained = lifecycle.lameDuck({ idleGraceMs: 200, silentMs: 100 });
+    // So that the timers come next.
+    setImmediate(() => {
+      socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+      standStill(400);
+    });
+    await ended;
+    expect(text).toMatch(/^HTTP\/1\.1 200 /);
+    expect(await drained).toBe(true);
   });
 
   test('a request that never ends › gives up at the limit', async () => {

@@ -6,6 +6,7 @@ import { type ConnectionBounds, createHttpServer } from '../../../server/http/ht
 import { lifecycle } from '../../../server/lifecycle';
 import { attempt, parseAnswers, seeded } from '../../support/raw-client';
 import { RAW_REQUESTS } from '../../support/raw-requests';
+import { standStill } from '../../support/stand-still';
 
 const BOUNDS: ConnectionBounds = { max: 1_000, maxPerAddress: 0, maxRequests: 0 };
 const servers: Server[] = [];
@@ -100,6 +101,19 @@ test('noise behind a request that is being answered › the answer first, whole,
   finish();
   await once(socket, 'close');
   expect(parseAnswers(text())).toMatchObject({ statuses: [200], rest: '' });
+});
+
+test('the process stood still for longer than connections are kept › the request that came meanwhile is answered', async () => {
+  const port = await serve(answer);
+  // Node adds a second to it.
+  (servers.at(-1) as Server).keepAliveTimeout = 100;
+  const { socket, text } = await open(port);
+  socket.write('GET / HTTP/1.1\r\nHost: shop\r\n\r\n');
+  await once(socket, 'data');
+  socket.write('GET / HTTP/1.1\r\nHost: shop\r\n\r\n');
+  standStill(1_300);
+  await once(socket, 'close');
+  expect(parseAnswers(text())).toMatchObject({ statuses: [200, 200], rest: '' });
 });
 
 test('a number of requests for each connection › the last answer says close, and what follows it is not begun', async () => {
