@@ -8,11 +8,10 @@
  * A worker that comes back empty takes one connection after another, and the others are always free meanwhile: they would get most of
  * what belongs to it, for as long as clients keep their connections. So a connection waits a moment for a worker that holds far fewer.
  */
+import { STUCK_MS, WARN_MS } from './watchdog-limits';
 
-/** A worker's event loop that has not turned for this long gets nothing more. */
-export const STALLED_MS = 1_000;
-/** A turn or two of a busy event loop; a worker that takes longer is not waited for. */
-export const PATIENCE_MS = 100;
+/** A pause that is no stall yet; a worker that takes longer is not waited for. */
+export const PATIENCE_MS = WARN_MS;
 /** A slow worker is tried so often. */
 export const TRY_EACH_MS = 1_000;
 /** Far fewer: by a tenth, and by two at least. */
@@ -61,7 +60,7 @@ export function chooseWorker(candidates: readonly Candidate[], { now, turn, max 
     const index = (turn + step) % candidates.length;
     const candidate = candidates[index] as Candidate;
     const { serving, live, untakenSince, stalledSince, resting } = candidate;
-    if (!serving || (stalledSince !== null && now - stalledSince >= STALLED_MS)) continue;
+    if (!serving || (stalledSince !== null && now - stalledSince >= STUCK_MS)) continue;
     if (resting || live >= max) {
       if (untakenSince !== null || live >= fewestSpare) continue;
       spare = index;

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
-import { type Candidate, chooseWorker, PATIENCE_MS, STALLED_MS, TRY_EACH_MS } from '../../../server/cluster/dispatch';
+import { type Candidate, chooseWorker, PATIENCE_MS, TRY_EACH_MS } from '../../../server/cluster/dispatch';
+import { STUCK_MS } from '../../../server/cluster/watchdog-limits';
 
 const NOW = 100_000;
 const MAX = 50;
@@ -19,13 +20,13 @@ const anyWorker = fc.record({
   serving: fc.boolean(),
   live: fc.integer({ min: 0, max: MAX + 5 }),
   untakenSince: fc.option(fc.integer({ min: NOW - 2 * PATIENCE_MS, max: NOW }), { nil: null }),
-  stalledSince: fc.option(fc.integer({ min: NOW - 2 * STALLED_MS, max: NOW }), { nil: null }),
+  stalledSince: fc.option(fc.integer({ min: NOW - 2 * STUCK_MS, max: NOW }), { nil: null }),
   resting: fc.boolean(),
   weight: fc.constant(1),
   givenAt: fc.constant(NOW),
 });
 const anyWorkers = fc.array(anyWorker, { maxLength: 9 });
-const isStalled = ({ stalledSince }: Candidate): boolean => stalledSince !== null && NOW - stalledSince >= STALLED_MS;
+const isStalled = ({ stalledSince }: Candidate): boolean => stalledSince !== null && NOW - stalledSince >= STUCK_MS;
 const isGood = (each: Candidate): boolean => each.serving && !isStalled(each) && !each.resting && each.live < MAX;
 
 test('three workers › the one with the fewest connections', () => {
@@ -34,7 +35,7 @@ test('three workers › the one with the fewest connections', () => {
 
 test.each([
   ['draining', { serving: false }],
-  ['stalled for a second', { stalledSince: NOW - STALLED_MS }],
+  ['stalled for a second', { stalledSince: NOW - STUCK_MS }],
   ['owing an answer for the last one for too long', { untakenSince: NOW - PATIENCE_MS }],
   ['out for a profile', { resting: true }],
   ['full', { live: MAX }],
@@ -57,12 +58,12 @@ test('a slow worker that owes an answer › nobody waits for it, few as it holds
 });
 
 test('a pause of less than a second › no stall yet', () => {
-  expect(choose([worker({ stalledSince: NOW - STALLED_MS + 1 }), worker({ live: 1 })])).toBe(0);
+  expect(choose([worker({ stalledSince: NOW - STUCK_MS + 1 }), worker({ live: 1 })])).toBe(0);
 });
 
 test.each([
   ['draining', { serving: false }, -1],
-  ['stalled', { stalledSince: NOW - STALLED_MS }, -1],
+  ['stalled', { stalledSince: NOW - STUCK_MS }, -1],
   ['busy with the last one', { untakenSince: NOW - PATIENCE_MS }, -1],
   ['out for a profile', { resting: true }, 0],
   ['full', { live: MAX }, 0],
@@ -90,7 +91,7 @@ test('a worker that has just been given one and holds far fewer › the connecti
 test.each([
   ['about as many', { live: 28, untakenSince: NOW }],
   ['far fewer, but it has kept silent for too long', { live: 3, untakenSince: NOW - PATIENCE_MS }],
-  ['far fewer, but it stands still', { live: 3, untakenSince: NOW, stalledSince: NOW - STALLED_MS }],
+  ['far fewer, but it stands still', { live: 3, untakenSince: NOW, stalledSince: NOW - STUCK_MS }],
   ['far fewer, but it is leaving', { live: 3, untakenSince: NOW, serving: false }],
 ])('a worker that owes an answer holds %s › nobody waits for it', (_what, change) => {
   expect(choose([worker(change), worker({ live: 30 })])).toBe(1);
