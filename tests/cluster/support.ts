@@ -96,6 +96,27 @@ export function call(url: string, { path, method = 'GET', headers, body, agent =
   });
 }
 
+/** A client that keeps its connection, for no longer than was promised since it last asked: it may itself have been held up. */
+export class KeepingClient {
+  #agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  #keptUntil = Number.POSITIVE_INFINITY;
+
+  async call(url: string, what: Omit<Call, 'agent'>): Promise<Outcome> {
+    if (performance.now() >= this.#keptUntil) {
+      this.#agent.destroy();
+      this.#agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    }
+    const outcome = await call(url, { ...what, agent: this.#agent });
+    const seconds = /timeout=(\d+)/.exec(String(outcome.headers['keep-alive']))?.[1];
+    this.#keptUntil = seconds === undefined ? Number.POSITIVE_INFINITY : outcome.startedAt + Number(seconds) * 1_000;
+    return outcome;
+  }
+
+  destroy(): void {
+    this.#agent.destroy();
+  }
+}
+
 /** Time limits are those of an idle machine; a shared one may take three times as long. Counts have no such allowance. */
 export const TIMES = 3;
 
@@ -110,7 +131,11 @@ export class Load {
 
   constructor(
     url: string,
-    { clients, limitMs = MAX_LOAD_MS, request: make }: { clients: number; limitMs?: number; request: (client: number) => Call },
+    {
+      clients,
+      limitMs = MAX_LOAD_MS,
+      request: make,
+    }: { clients: number; limitMs?: number; request: (client: number) => Omit<Call, 'agent'> },
   ) {
     this.#until = performance.now() + limitMs;
     this.#clients = Array.from({ length: clients }, (_, client) => this.#run(url, client, make));
@@ -129,10 +154,11 @@ export class Load {
     return this.outcomes;
   }
 
-  async #run(url: string, client: number, make: (client: number) => Call): Promise<void> {
-    const agent = client % 2 === 0 ? new Agent({ keepAlive: true, maxSockets: 1 }) : false;
-    while (this.#running && performance.now() < this.#until) this.outcomes.push(await call(url, { agent, ...make(client) }));
-    if (agent) agent.destroy();
+  async #run(url: string, client: number, make: (client: number) => Omit<Call, 'agent'>): Promise<void> {
+    const kept = client % 2 === 0 ? new KeepingClient() : null;
+    while (this.#running && performance.now() < this.#until)
+      this.outcomes.push(await (kept ? kept.call(url, make(client)) : call(url, make(client))));
+    kept?.destroy();
   }
 }
 

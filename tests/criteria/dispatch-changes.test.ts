@@ -1,7 +1,6 @@
 /** K6: what the dispatcher of the primary does with connections when workers are replaced or die. */
-import { Agent } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import { call, eventually, type Outcome, stats, tally } from '../cluster/support';
+import { call, eventually, KeepingClient, type Outcome, stats, tally } from '../cluster/support';
 import { counts, criterion, limit } from '../support/criterion';
 import { ms, startDispatching } from './support';
 
@@ -10,12 +9,12 @@ function keptClients(url: string, count: number): { outcomes: Outcome[]; stop: (
   const outcomes: Outcome[] = [];
   let running = true;
   const clients = Array.from({ length: count }, async () => {
-    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const client = new KeepingClient();
     while (running) {
-      outcomes.push(await call(url, { path: '/chaos/wait?ms=1', agent }));
+      outcomes.push(await client.call(url, { path: '/chaos/wait?ms=1' }));
       await delay(400);
     }
-    agent.destroy();
+    client.destroy();
   });
   return {
     outcomes,
@@ -26,30 +25,29 @@ function keptClients(url: string, count: number): { outcomes: Outcome[]; stop: (
   };
 }
 
-async function sharesAfterRoll(dispatch: 'least' | 'rr'): Promise<{ shares: number[]; outcomes: Outcome[] }> {
-  const service = await startDispatching(dispatch, { KEEP_ALIVE_TIMEOUT: '3' });
+/** What /stats says of the dispatcher when every client has come back from a roll. */
+async function afterRoll(): Promise<{ dispatch: Awaited<ReturnType<typeof stats>>['cluster']['dispatch']; outcomes: Outcome[] }> {
+  const service = await startDispatching('least', { KEEP_ALIVE_TIMEOUT: '3' });
   const clients = keptClients(service.url, 200);
   await eventually('all connected', async () => (await stats(service)).cluster.dispatch.live >= 200);
   service.kill('SIGHUP');
   await eventually('the end of the roll', async () => (await stats(service)).cluster.roll.last?.result === 'completed', 300_000);
-  // Reports come each second; the last worker's clients have come back when all are there.
-  const shares = await eventually('all connected again', async () => {
-    const live = (await stats(service)).workers
-      .filter(({ kind, state }) => kind === 'http' && state === 'ready')
-      .map((each) => each.live_connections ?? 0);
-    return live.reduce((sum, each) => sum + each, 0) >= 200 && live;
+  const dispatch = await eventually('all connected again', async () => {
+    const { draining, dispatch: now } = (await stats(service)).cluster;
+    return draining === 0 && now.live >= 200 && now;
   });
   await clients.stop();
   await service.stop();
-  return { shares, outcomes: clients.outcomes };
+  return { dispatch, outcomes: clients.outcomes };
 }
 
-criterion('K6', '200 kept connections after a rolling restart of 4 workers', async (measure) => {
-  const own = await sharesAfterRoll('least');
-  const skew = Math.max(...own.shares) / Math.min(...own.shares);
-  measure('least: most / fewest connections <= 1.2', `${own.shares.join('/')} = ${skew.toFixed(2)}`, skew <= 1.2);
-  const failed = own.outcomes.filter(({ result }) => result !== 200).length;
-  measure('least: no failed request', `${failed} failed: ${JSON.stringify(tally(own.outcomes))}`, failed === 0);
+criterion('K6', '200 kept connections after a rolling restart of 4 workers', async (measure, compare) => {
+  const { dispatch, outcomes } = await afterRoll();
+  const { skew_max_min: skew, slow_pids } = dispatch;
+  // What the machine does to a newcomer counts here: nobody waits for long for one that stands still.
+  compare('least: most / fewest connections <= 1.2', `${skew}, ${slow_pids?.length} counted as slow`, skew !== null && skew <= 1.2);
+  const failed = outcomes.filter(({ result }) => result !== 200).length;
+  measure('least: no failed request', `${failed} failed: ${JSON.stringify(tally(outcomes))}`, failed === 0);
 });
 
 criterion('K6', 'a stuck worker is killed', async (measure, compare) => {

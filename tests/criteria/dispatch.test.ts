@@ -6,32 +6,37 @@ import { load, ms, p99, quantile, startDispatching, withResult } from './support
 
 /**
  * Round robin gives the slow worker a quarter of them, which is nine tenths of what it can do; the others could do ten times as many. Every
- * fourth of random arrivals comes rather evenly: at four fifths no queue grows that another rule could avoid.
+ * fourth of random arrivals comes rather evenly: at four fifths no queue grows that another rule could avoid. The work is long beside what
+ * a busy machine adds to an answer.
  */
-const RATE = 180;
+const WORK_MS = 5;
+const RATE = 72;
 
 criterion('K6', 'one of 4 workers is 10 times slower', async (measure, compare) => {
   const services = { rr: await startDispatching('rr'), least: await startDispatching('least') };
   const p99s: Record<string, number[]> = { rr: [], least: [] };
   for (const service of Object.values(services)) await call(service.url, { path: '/chaos/slow?factor=10' });
   for (let round = 0; round < 3; round += 1)
-    for (const [name, { url }] of Object.entries(services)) {
-      const samples = await load({
-        url,
-        path: '/chaos/work?ms=2',
-        rate: RATE,
-        random: true,
-        fresh: true,
-        seconds: isFull() ? 30 : 6,
-        giveUpMs: 10_000,
-      });
-      if (withResult(samples, 200).length < samples.length) measure(`${name}: no failed request`, JSON.stringify(tally(samples)), false);
-      p99s[name]?.push(p99(samples));
-    }
+    // At the same time, so that what else the machine does meets both: together they keep it half idle.
+    await Promise.all(
+      Object.entries(services).map(async ([name, { url }]) => {
+        const samples = await load({
+          url,
+          path: `/chaos/work?ms=${WORK_MS}`,
+          rate: RATE,
+          random: true,
+          fresh: true,
+          seconds: isFull() ? 30 : 10,
+          giveUpMs: 10_000,
+        });
+        if (withResult(samples, 200).length < samples.length) measure(`${name}: no failed request`, JSON.stringify(tally(samples)), false);
+        p99s[name]?.push(p99(samples));
+      }),
+    );
   const [least, rr] = [quantile(p99s['least'] ?? [], 0.5), quantile(p99s['rr'] ?? [], 0.5)];
   compare(
     'p99 of least <= 0.7 x p99 of round robin',
-    `${ms(least)} / ${ms(rr)} = ${(least / rr).toFixed(2)}, median of 3 rounds in turns`,
+    `${ms(least)} / ${ms(rr)} = ${(least / rr).toFixed(2)}, median of 3 rounds side by side`,
     least <= 0.7 * rr,
   );
   await Promise.all(Object.values(services).map((service) => service.stop()));

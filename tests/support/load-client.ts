@@ -25,8 +25,9 @@ const CLOSE = request(false);
 class Connection {
   readonly socket: Socket;
   #ended = false;
-  /** Until when the server has promised to keep it, if nothing is sent. */
+  /** Until when the server has promised to keep it, counted from the last request on: this client may itself be held up. */
   #keptUntil = Number.POSITIVE_INFINITY;
+  #sentAt = 0;
   #text = '';
   #done: ((result: number | string) => void) | null = null;
 
@@ -49,6 +50,7 @@ class Connection {
     return new Promise((resolve) => {
       const timer = setTimeout(() => this.#finish('timeout'), ANSWER_MS);
       this.#text = '';
+      this.#sentAt = performance.now();
       this.#done = (result) => {
         clearTimeout(timer);
         resolve(result);
@@ -69,7 +71,7 @@ class Connection {
       this.socket.end();
     }
     const seconds = /\r\nkeep-alive: timeout=(\d+)/.exec(head)?.[1];
-    if (seconds !== undefined) this.#keptUntil = performance.now() + Number(seconds) * 1_000;
+    if (seconds !== undefined) this.#keptUntil = this.#sentAt + Number(seconds) * 1_000;
     this.#finish(Number(head.slice(9, 12)));
   }
 
