@@ -17,7 +17,7 @@ interface Flight {
   readonly startedAt: number;
   /** The same facts for the watchdog thread, which cannot read this object. */
   readonly crumb: Crumb;
-  /** Its answer is the last of its connection, because the process drains. */
+  /** Its answer is the last of its connection, because the process drains or lets go of the connection. */
   closes: boolean;
   requestId: string | null;
   route: string | null;
@@ -42,6 +42,8 @@ export interface LameDuckOptions {
    * others take over. An answer whose head was sent before the drain has promised it too.
    */
   idleGraceMs: number;
+  /** From then on, counted from the beginning, nothing is left alone for longer than `silentMs`. */
+  promisesMs?: number;
   /** A socket must have been silent for this long before it is ended, also without that grace. */
   silentMs?: number;
   /** One that has sent a part of a request is left alone for so much longer. */
@@ -79,6 +81,7 @@ export class Lifecycle {
   #started = 0;
   #finished = 0;
   #inFlightMax = 0;
+  #toRelease = 0;
   #accepted = 0;
 
   get draining(): boolean {
@@ -169,6 +172,11 @@ export class Lifecycle {
     return connection !== undefined && (connection.over || connection.ended);
   }
 
+  /** Lets go of so many kept connections, each with its next answer: other workers have fewer. Replaces the number before. */
+  release(count: number): void {
+    this.#toRelease = count;
+  }
+
   /** Ends the connection of a request that can no longer be answered, because the code that served it has crashed. */
   abandon(requestId: string): void {
     for (const [response, flight] of this.#flights) if (flight.requestId === requestId) response.destroy();
@@ -185,6 +193,7 @@ export class Lifecycle {
    */
   async lameDuck({
     idleGraceMs,
+    promisesMs = Number.POSITIVE_INFINITY,
     silentMs = SILENT_MS,
     halfRequestMs = HALF_REQUEST_MS,
     limitMs = Number.POSITIVE_INFINITY,
@@ -202,7 +211,8 @@ export class Lifecycle {
       if (performance.now() >= quietFrom) {
         // After a pause of the whole process: what arrived meanwhile is read first.
         await nextTurn();
-        this.#endSilent(Math.max(idleGraceMs, silentMs), halfRequestMs);
+        const promised = performance.now() - since < promisesMs ? idleGraceMs : 0;
+        this.#endSilent(Math.max(promised, silentMs), halfRequestMs);
       }
       if (this.#flights.size === 0 && this.#allEnded()) return true;
       await delay(POLL_MS);
@@ -241,10 +251,10 @@ export class Lifecycle {
       if (connection.ended) socket.destroy();
       if (before?.headersSent && !before.shouldKeepAlive) connection.over = true;
     }
-    if (this.#draining) {
+    if (this.#draining || (before && this.#flights.get(before)?.closes)) {
       if (before) this.#keepOpen(before);
       this.#closeAfter(response);
-    }
+    } else if (this.#toRelease > 0 && this.#closeAfter(response)) this.#toRelease -= 1;
     response.once('close', () => {
       this.#flights.delete(response);
       breadcrumbs.leave(crumb);
@@ -276,11 +286,12 @@ export class Lifecycle {
   }
 
   /** Node writes `Connection: close` for a response that may not keep its connection, and ends the connection behind it. */
-  #closeAfter(response: ServerResponse): void {
+  #closeAfter(response: ServerResponse): boolean {
     const flight = this.#flights.get(response);
-    if (!flight || response.headersSent || !response.shouldKeepAlive) return;
+    if (!flight || response.headersSent || !response.shouldKeepAlive) return false;
     response.shouldKeepAlive = false;
     flight.closes = true;
+    return true;
   }
 
   /** Another request came behind this one before its answer had begun: that one is to be the last. */

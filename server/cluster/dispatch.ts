@@ -5,18 +5,13 @@
  * The connections of a worker that is slower than the others (sluggish.ts) count for more, so it gets the few that it can serve as
  * soon as anybody; and one in a while, whatever it and the others hold, to learn whether it still is.
  *
- * A worker that comes back empty takes one connection after another, and the others are always free meanwhile: they would get most of
- * what belongs to it, for as long as clients keep their connections. So a connection waits a moment for a worker that holds far fewer.
+ * Nobody waits for a worker that has not taken its last one while another is free. So one that comes back empty, and takes one connection
+ * after another, gets fewer than belong to it; what clients keep is evened out afterwards (rebalance.ts).
  */
-import { STUCK_MS, WARN_MS } from './watchdog-limits';
+import { STUCK_MS } from './watchdog-limits';
 
-/** A pause that is no stall yet; a worker that takes longer is not waited for. */
-export const PATIENCE_MS = WARN_MS;
 /** A slow worker is tried so often. */
 export const TRY_EACH_MS = 1_000;
-/** Far fewer: by a tenth, and by two at least. */
-const fewerEnough = (waitedFor: number, free: number): boolean => waitedFor <= free - Math.max(2, free * 0.1);
-
 export interface Candidate {
   /** Ready, or told to go in a stop of the whole service, where nobody else is left. */
   readonly serving: boolean;
@@ -55,7 +50,6 @@ export function chooseWorker(candidates: readonly Candidate[], { now, turn, max 
   let spare = -1;
   let fewestSpare = Number.POSITIVE_INFINITY;
   let betterExists = false;
-  let fewestSoon = Number.POSITIVE_INFINITY;
   for (let step = 0; step < candidates.length; step += 1) {
     const index = (turn + step) % candidates.length;
     const candidate = candidates[index] as Candidate;
@@ -69,14 +63,11 @@ export function chooseWorker(candidates: readonly Candidate[], { now, turn, max 
     }
     // Busy this moment, but the right one to wait for when there is no other.
     betterExists = true;
+    if (untakenSince !== null) continue;
     const load = weighed(candidate, now);
-    if (untakenSince !== null) {
-      if (now - untakenSince < PATIENCE_MS && load >= 0) fewestSoon = Math.min(fewestSoon, load);
-    } else if (load < fewest) {
-      best = index;
-      fewest = load;
-    }
+    if (load >= fewest) continue;
+    best = index;
+    fewest = load;
   }
-  if (!betterExists) return spare;
-  return fewerEnough(fewestSoon, fewest) ? -1 : best;
+  return betterExists ? best : spare;
 }

@@ -10,6 +10,7 @@ import { log } from '../../lib/log';
 import { type Candidate, chooseWorker } from './dispatch';
 import { type FromTaker, isFromTaker, monotonicMs, TAKE_BACK_MS, type ToTaker } from './handover';
 import type { Report } from './messages';
+import { excesses } from './rebalance';
 import { weightsOf } from './sluggish';
 import type { WorkerHandle } from './worker-handle';
 
@@ -71,6 +72,8 @@ const MAX_TRIES = 5;
 const READ_REST_MS = 50;
 /** A tick that comes so late was held up by this process itself. Less than TAKE_BACK_MS, or a connection could be given twice. */
 const LATE_TICK_MS = 1_000;
+/** How often shares are compared. What is uneven twice in a row is evened out: short connections come and go. */
+const REBALANCE_MS = 1_000;
 /** A worker that nothing can be sent to is left alone for so long; mostly its exit follows. */
 const BROKEN_MS = 1_000;
 
@@ -85,6 +88,10 @@ class Lane implements Candidate {
   brokenSince: number | null = null;
   weight = 1;
   givenAt = Number.NEGATIVE_INFINITY;
+  /** By how many it held too many when the shares were last compared. */
+  excess = 0;
+  /** So many it was asked to let go. */
+  released = 0;
   readonly addresses = new Map<number, string>();
 
   constructor(child: TakingChild) {
@@ -116,6 +123,7 @@ export class Dispatcher {
   #queue: Waiting[] = [];
   readonly #byAddress = new Map<string, number>();
   #tickedAt: number;
+  #comparedAt: number;
   #turn = 0;
   #number = 0;
   #accepted = 0;
@@ -125,6 +133,7 @@ export class Dispatcher {
   constructor(options: DispatcherOptions) {
     this.#options = { now: () => performance.now(), ...options };
     this.#tickedAt = this.#options.now();
+    this.#comparedAt = this.#tickedAt;
   }
 
   get numbers(): DispatchNumbers {
@@ -204,6 +213,10 @@ export class Dispatcher {
       return false;
     });
     this.#weigh();
+    if (now - this.#comparedAt >= REBALANCE_MS) {
+      this.#comparedAt = now;
+      this.#rebalance();
+    }
     this.#pump();
   }
 
@@ -232,6 +245,26 @@ export class Dispatcher {
           typical_ms: paces.map(({ typicalMs }) => typicalMs),
         });
       lane.weight = weight;
+    }
+  }
+
+  #rebalance(): void {
+    const equals = this.#lanes.filter(
+      ({ serving, weight, resting, stalledSince }) => serving && weight === 1 && !resting && stalledSince === null,
+    );
+    const lives = equals.map(({ live }) => live);
+    // What a worker that leaves still holds comes to the others by itself.
+    const settled = this.#lanes.every(({ serving, live }) => serving || live === 0);
+    const found = settled ? excesses(lives) : [];
+    for (const lane of this.#lanes) {
+      const excess = found[equals.indexOf(lane)] ?? 0;
+      const release = Math.min(excess, lane.excess);
+      lane.excess = excess;
+      if (release === 0 && lane.released === 0) continue;
+      if (release > 0 && lane.released === 0)
+        log.info('a worker holds more connections than the others and lets some go', { worker_pid: lane.child.pid, release, live: lives });
+      lane.released = release;
+      if (lane.child.connected) lane.child.send({ release }, undefined as never, { keepOpen: false }, ignore);
     }
   }
 

@@ -6,8 +6,11 @@
  * These messages have no `type`, so that the protocol of the worker's life (messages.ts) passes them by.
  */
 
-/** Give: `at` is {@link monotonicMs}. Last: no connection will come any more. */
-export type ToTaker = { give: number; at: number } | { last: true };
+/**
+ * Give: `at` is {@link monotonicMs}. Last: no connection will come any more. Release: so many connections are to be ended with their next
+ * answers; replaces the number before.
+ */
+export type ToTaker = { give: number; at: number } | { last: true } | { release: number };
 
 /** `closed`: numbers of connections that ended since the previous message. */
 export interface FromTaker {
@@ -32,4 +35,6 @@ export const isFromTaker = (value: unknown): value is FromTaker =>
 export const isToTaker = (value: unknown): value is ToTaker =>
   typeof value === 'object' &&
   value !== null &&
-  (typeof (value as { give?: unknown }).give === 'number' || (value as { last?: unknown }).last === true);
+  (typeof (value as { give?: unknown }).give === 'number' ||
+    typeof (value as { release?: unknown }).release === 'number' ||
+    (value as { last?: unknown }).last === true);

@@ -13,6 +13,12 @@ export const GRACEFUL_MS = config.GRACEFUL_TIMEOUT * SECOND_MS;
 /** How long a worker that others take over from leaves its silent connections alone. */
 export const IDLE_GRACE_MS = config.KEEP_ALIVE_TIMEOUT * SECOND_MS + ON_ITS_WAY_MS;
 
+/**
+ * A worker that others take over from keeps what its last answers promised until then, counted from the beginning of its drain: what is
+ * left of its time is for ending those connections and closing everything.
+ */
+export const PROMISES_MS = IDLE_GRACE_MS + GRACEFUL_MS / 2;
+
 /*
  * The stages of a stop of the whole service, and of a crash, follow each other and must leave time for what was begun in them and for
  * closing everything: where GRACEFUL_TIMEOUT is short, each is a part of it.

@@ -17,14 +17,17 @@ interface TcpHandle {
 
 export class TakenConnections {
   readonly #server: Server;
+  readonly #release: (count: number) => void;
   #closed: number[] = [];
   #telling: NodeJS.Immediate | undefined;
   #refusing = false;
   #isLast = false;
   #onLast: (() => void) | undefined;
 
-  constructor(server: Server) {
+  /** @param release called when so many connections are to be let go */
+  constructor(server: Server, release: (count: number) => void) {
     this.#server = server;
+    this.#release = release;
   }
 
   /** Resolves when connections can be taken. */
@@ -34,6 +37,10 @@ export class TakenConnections {
       if (!isToTaker(message)) return;
       if ('give' in message) {
         this.#take(message.give, message.at, handle as TcpHandle | undefined);
+        return;
+      }
+      if ('release' in message) {
+        this.#release(message.release);
         return;
       }
       this.#isLast = true;

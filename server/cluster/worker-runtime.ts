@@ -24,7 +24,7 @@ import { rememberSlowQueries } from '../ops/slow-queries';
 import { EXIT, exitCodeOf } from './exit-codes';
 import { connectToPrimary, type Grant, type PrimaryLink } from './link';
 import { RequestLimit } from './request-limit';
-import { CRASH_DRAIN_MS, CRASH_IDLE_GRACE_MS, HALF_REQUEST_MS, IDLE_GRACE_MS, LAST_CALL_MS } from './stop-times';
+import { CRASH_DRAIN_MS, CRASH_IDLE_GRACE_MS, HALF_REQUEST_MS, IDLE_GRACE_MS, LAST_CALL_MS, PROMISES_MS } from './stop-times';
 import { TakenConnections } from './taken-connections';
 import { startWatchdog } from './watchdog';
 
@@ -124,7 +124,7 @@ async function resize(link: PrimaryLink, { poolMin, poolMax }: { poolMin: number
 
 /** @returns the address that the primary listens on for all workers */
 async function takeFromPrimary(server: Server): Promise<{ host: string; port: number }> {
-  taken = new TakenConnections(server);
+  taken = new TakenConnections(server, (count) => lifecycle.release(count));
   await taken.start();
   return { host: config.HOST, port: config.PORT };
 }
@@ -148,7 +148,8 @@ async function leave(link: PrimaryLink, whole: boolean): Promise<void> {
   // Elsewhere the others take what waits; at the end of all, closing at once would reset those clients.
   const drained = lifecycle.lameDuck({
     idleGraceMs,
-    ...(whole ? { silentMs: LAST_CALL_MS } : {}),
+    promisesMs: PROMISES_MS,
+    silentMs: LAST_CALL_MS,
     halfRequestMs: HALF_REQUEST_MS,
     acceptMs: whole ? LAST_CALL_MS : 0,
     accepting: whole ? taken?.last() : undefined,

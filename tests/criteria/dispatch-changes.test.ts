@@ -1,8 +1,8 @@
 /** K6: what the dispatcher of the primary does with connections when workers are replaced or die. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { call, eventually, KeepingClient, type Outcome, stats, tally } from '../cluster/support';
-import { counts, criterion, limit } from '../support/criterion';
-import { ms, startDispatching } from './support';
+import { call, eventually, KeepingClient, type Outcome, type Running, stats, tally } from '../cluster/support';
+import { counts, criterion, isFull, limit } from '../support/criterion';
+import { load, ms, startDispatching, withResult } from './support';
 
 /** Clients that keep their connection and ask a few times a second, until stopped. */
 function keptClients(url: string, count: number): { outcomes: Outcome[]; stop: () => Promise<void> } {
@@ -25,29 +25,72 @@ function keptClients(url: string, count: number): { outcomes: Outcome[]; stop: (
   };
 }
 
-/** What /stats says of the dispatcher when every client has come back from a roll. */
-async function afterRoll(): Promise<{ dispatch: Awaited<ReturnType<typeof stats>>['cluster']['dispatch']; outcomes: Outcome[] }> {
+/** Most to fewest connections, as the dispatcher counts them and as the workers do (once a second). */
+async function skews(service: Running): Promise<{ counted: number; reported: number; live: number }> {
+  const { cluster, workers } = await stats(service);
+  const own = workers.filter(({ kind, state }) => kind === 'http' && state === 'ready').map(({ live_connections: live }) => live);
+  return {
+    counted: cluster.dispatch.skew_max_min ?? Number.POSITIVE_INFINITY,
+    reported: Math.max(...own) / Math.min(...own),
+    live: Math.min(
+      cluster.dispatch.live,
+      own.reduce((sum, each) => sum + each, 0),
+    ),
+  };
+}
+
+criterion('K6', '200 kept connections after a rolling restart of 4 workers', async (measure, compare) => {
   const service = await startDispatching('least', { KEEP_ALIVE_TIMEOUT: '3' });
   const clients = keptClients(service.url, 200);
   await eventually('all connected', async () => (await stats(service)).cluster.dispatch.live >= 200);
   service.kill('SIGHUP');
   await eventually('the end of the roll', async () => (await stats(service)).cluster.roll.last?.result === 'completed', 300_000);
-  const dispatch = await eventually('all connected again', async () => {
-    const { draining, dispatch: now } = (await stats(service)).cluster;
-    return draining === 0 && now.live >= 200 && now;
+  const since = performance.now();
+  const even = await eventually('even shares', async () => {
+    const now = await skews(service);
+    return now.live >= 200 && now.counted <= 1.2 && now.reported <= 1.2 && now;
   });
+  const took = performance.now() - since;
   await clients.stop();
   await service.stop();
-  return { dispatch, outcomes: clients.outcomes };
-}
+  measure(
+    'least: most / fewest connections <= 1.2',
+    `${even.counted} as given, ${even.reported.toFixed(2)} as reported`,
+    Math.max(even.counted, even.reported) <= 1.2,
+  );
+  compare(`least: even ${limit(5_000)} ms after the roll`, ms(took), took <= limit(5_000));
+  const failed = clients.outcomes.filter(({ result }) => result !== 200).length;
+  measure('least: no failed request', `${failed} failed: ${JSON.stringify(tally(clients.outcomes))}`, failed === 0);
+  const kept = clients.outcomes.filter(({ fresh }) => !fresh).length / clients.outcomes.length;
+  measure('least: at least half of the requests on kept connections', `${Math.round(kept * 100)} %`, kept >= 0.5);
+});
 
-criterion('K6', '200 kept connections after a rolling restart of 4 workers', async (measure, compare) => {
-  const { dispatch, outcomes } = await afterRoll();
-  const { skew_max_min: skew, slow_pids } = dispatch;
-  // What the machine does to a newcomer counts here: nobody waits for long for one that stands still.
-  compare('least: most / fewest connections <= 1.2', `${skew}, ${slow_pids?.length} counted as slow`, skew !== null && skew <= 1.2);
-  const failed = outcomes.filter(({ result }) => result !== 200).length;
-  measure('least: no failed request', `${failed} failed: ${JSON.stringify(tally(outcomes))}`, failed === 0);
+criterion('K6', 'kept connections and short ones after scaling up', async (measure) => {
+  const service = await startDispatching('least', { KEEP_ALIVE_TIMEOUT: '30', WORKERS: '3' });
+  const clients = keptClients(service.url, 120);
+  await eventually('all connected', async () => (await stats(service)).cluster.dispatch.live >= 120);
+  service.kill('SIGTTIN');
+  await eventually('four workers', async () => (await stats(service)).cluster.booted_workers === 4);
+  // Half as much again as one worker can do: all of it would come to the new one, which holds the fewest.
+  const samples = await load({
+    url: service.url,
+    path: '/chaos/work?ms=10',
+    rate: 150,
+    random: true,
+    fresh: true,
+    seconds: isFull() ? 30 : 8,
+  });
+  const answered = withResult(samples, 200);
+  measure('least: no short connection refused or given up', JSON.stringify(tally(samples)), answered.length === samples.length);
+  const even = await eventually('even shares', async () => {
+    const now = await skews(service);
+    return now.live >= 120 && now.counted <= 1.2 && now;
+  });
+  measure('least: the new worker gets its part of the kept ones: most / fewest <= 1.2', even.counted, even.counted <= 1.2);
+  await clients.stop();
+  const failed = clients.outcomes.filter(({ result }) => result !== 200).length;
+  measure('least: no failed request on a kept connection', `${failed} of ${clients.outcomes.length}`, failed === 0);
+  await service.stop();
 });
 
 criterion('K6', 'a stuck worker is killed', async (measure, compare) => {

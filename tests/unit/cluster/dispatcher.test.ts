@@ -41,6 +41,11 @@ class FakeChild extends EventEmitter {
     return this.sent.flatMap(({ message, handle }) => ('give' in message && handle === undefined ? [message.give] : []));
   }
 
+  /** How many it was asked to let go, each time. */
+  get released(): number[] {
+    return this.sent.flatMap(({ message }) => ('release' in message ? [message.release] : []));
+  }
+
   take(closed: number[] = []): number {
     const took = this.given.at(-1) as number;
     this.emit('message', { took, closed });
@@ -344,4 +349,58 @@ test('a worker is ten times as slow as the others › it gets one connection a s
   pass(200);
   expect(dispatcher.slow).toEqual([]);
   expect(serve(200)).toBe(50);
+});
+
+describe('uneven shares', () => {
+  /** `held` connections of one worker, while the other was not there yet. */
+  function unevenly(held: number) {
+    const all = setUp(2);
+    const [full, empty] = all.children;
+    all.dispatcher.update([full.worker]);
+    const numbers = Array.from({ length: held }, () => {
+      all.connect();
+      return full.take();
+    });
+    all.update();
+    return { ...all, full, empty, numbers };
+  }
+
+  test('twice in a row › the fuller worker lets its surplus go, and is told when that is enough', () => {
+    const { full, empty, numbers, connect, pass } = unevenly(20);
+    pass(1_000);
+    expect(full.released).toEqual([]);
+    pass(1_000);
+    expect(full.released).toEqual([10]);
+    full.emit('message', { closed: numbers.slice(0, 10) });
+    for (let back = 0; back < 10; back += 1) {
+      connect();
+      empty.take();
+    }
+    pass(1_000);
+    expect(full.released).toEqual([10, 0]);
+    pass(3_000);
+    expect([full.released, empty.released]).toEqual([[10, 0], []]);
+  });
+
+  test('once only › nothing is let go', () => {
+    const { full, numbers, pass } = unevenly(20);
+    pass(1_000);
+    full.emit('message', { closed: numbers });
+    pass(3_000);
+    expect(full.released).toEqual([]);
+  });
+
+  test.each([
+    ['the emptier one rests', { resting: true }],
+    ['the emptier one stands still', { stalledSince: 0 }],
+    ['somebody who leaves still holds connections', { state: 'draining' as const }],
+  ])('%s › nothing is let go', (_what, change) => {
+    const { full, empty, connect, pass } = unevenly(20);
+    connect();
+    expect(empty.given).toHaveLength(1);
+    empty.take();
+    Object.assign(empty.worker, change);
+    pass(3_000);
+    expect(full.released).toEqual([]);
+  });
 });

@@ -71,6 +71,47 @@ describe('counting', () => {
   });
 });
 
+describe('connections to let go', () => {
+  test('two are asked for › the next two answers that would keep theirs are the last, then as before', async () => {
+    const agents = Array.from({ length: 3 }, () => new Agent({ keepAlive: true, maxSockets: 1 }));
+    const ask = async () => {
+      const seen: (string | undefined)[] = [];
+      for (const agent of agents) seen.push((await get('/', agent)).connection);
+      return seen;
+    };
+    expect(await ask()).toEqual(['keep-alive', 'keep-alive', 'keep-alive']);
+    lifecycle.release(2);
+    expect((await get('/')).connection).toBe('close');
+    expect(await ask()).toEqual(['close', 'close', 'keep-alive']);
+    expect(await ask()).toEqual(['keep-alive', 'keep-alive', 'keep-alive']);
+    for (const agent of agents) agent.destroy();
+  });
+
+  test('another number › replaces the one before', async () => {
+    const agent = new Agent({ keepAlive: true });
+    lifecycle.release(5);
+    lifecycle.release(0);
+    expect((await get('/', agent)).connection).toBe('keep-alive');
+    agent.destroy();
+  });
+
+  test('several requests sent at once on such a connection › all are answered, and only the last answer closes', async () => {
+    const socket = connect(port, '127.0.0.1').setEncoding('latin1');
+    let text = '';
+    socket.on('data', (part: string) => {
+      text += part;
+    });
+    const ended = new Promise((resolve) => socket.once('end', resolve));
+    lifecycle.release(1);
+    socket.write('GET /wait HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(3));
+    await until(() => waiting.length === 3);
+    for (const { answer } of waiting) answer();
+    await ended;
+    expect(text.match(/Connection: [a-z-]+/g)).toEqual(['Connection: keep-alive', 'Connection: keep-alive', 'Connection: close']);
+    expect(text.match(/late/g)).toHaveLength(3);
+  });
+});
+
 describe('lame duck', () => {
   test('a request in flight › is answered with Connection: close; new connections are refused; then done', async () => {
     const agent = new Agent({ keepAlive: true });
@@ -117,6 +158,17 @@ describe('lame duck', () => {
     expect(await begun).toEqual({ body: 'begun late', connection: 'keep-alive' });
     await delay(250);
     expect(await get('/', agent)).toEqual({ body: 'ok', connection: 'close' });
+    expect(await drained).toBe(true);
+    agent.destroy();
+  });
+
+  test('such an answer so late that the time for promises is over › its connection is ended as soon as it is silent', async () => {
+    const agent = new Agent({ keepAlive: true });
+    const begun = get('/begin', agent);
+    await until(() => waiting.length === 1);
+    const drained = lifecycle.lameDuck({ idleGraceMs: 60_000, promisesMs: 100, silentMs: 50 });
+    waiting[0]?.answer();
+    await begun;
     expect(await drained).toBe(true);
     agent.destroy();
   });
