@@ -185,7 +185,9 @@ class Acts {
   async #replaced(old: WorkerHandle): Promise<void> {
     const { slot } = old;
     const eachMs = this.#options.bootTimeoutMs + this.#options.drainLimitMs;
-    const others = () => this.#supervisor.workers.filter((worker) => worker.slot === slot && worker !== old);
+    // One that left the slot before may still be on its way out.
+    const others = () =>
+      this.#supervisor.workers.filter((worker) => worker.slot === slot && worker !== old && !['draining', 'gone'].includes(worker.state));
     // One at a time: all others may be before it.
     await this.#until(`the turn of slot ${slot}`, eachMs * this.#supervisor.target, () => others().length > 0 || old.state !== 'ready');
     await this.#until(`a new worker in slot ${slot}`, eachMs, () => {
