@@ -2,8 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Stats } from '../../server/ops/stats.schema';
 import { eventually, type Running, stats } from '../cluster/support';
-import { counts, isFull } from '../support/criterion';
-import { PacedLoad } from '../support/paced-load';
+import { counts, isFull, type Measure } from '../support/criterion';
+import { failureLine, failures, keptShare, PacedLoad, type PacedOutcome } from '../support/paced-load';
 
 /** 16 KB POSTs over 150 connections, half of them kept. */
 export const postLoad = (service: Running, perSecond = isFull() ? 100 : 50): PacedLoad =>
@@ -48,6 +48,13 @@ export class Watch {
       await delay(200);
     }
   }
+}
+
+/** Rows for a load in which nothing may fail, neither on new connections nor on kept ones. */
+export function measureLossless(measure: Measure, outcomes: readonly PacedOutcome[], atLeast: number, what = ''): void {
+  const kept = keptShare(outcomes);
+  measure(`0 failed of >= ${atLeast}${what}`, failureLine(outcomes), failures(outcomes).length === 0 && outcomes.length >= atLeast);
+  measure('a quarter of them and more on kept connections', `${Math.round(kept * 100)} %`, kept >= 0.25);
 }
 
 /** Waits until `load` has had `requests` answers (a tenth of them in a short run). */

@@ -57,6 +57,9 @@ export function failureLine(outcomes: readonly PacedOutcome[]): string {
   return [`${failed.length} of ${outcomes.length}`, ...[...kinds].map(([kind, count]) => `${count} ${kind}`)].join(', ');
 }
 
+/** The part that went on a connection which was there before; half of the clients keep theirs. */
+export const keptShare = (outcomes: readonly PacedOutcome[]): number => outcomes.filter(([, , , fresh]) => !fresh).length / outcomes.length;
+
 /** The value below which `share` of the answers lie; NaN without answers. */
 export function percentileOf(outcomes: readonly PacedOutcome[], share: number): number {
   const sorted = outcomes.map(([, ms]) => ms).sort((a, b) => a - b);
