@@ -34,6 +34,8 @@ interface Connection {
   idleSince: number;
   /** We have closed our side; the peer may take its time. */
   ended: boolean;
+  /** It is to end with its next answer, because other workers hold fewer. */
+  goes: boolean;
 }
 
 export interface LameDuckOptions {
@@ -81,7 +83,6 @@ export class Lifecycle {
   #started = 0;
   #finished = 0;
   #inFlightMax = 0;
-  #toRelease = 0;
   #accepted = 0;
 
   get draining(): boolean {
@@ -124,7 +125,15 @@ export class Lifecycle {
     this.#servers.push(server);
     server.on('connection', (socket: Socket) => {
       this.#accepted += 1;
-      this.#connections.set(socket, { active: 0, newest: null, over: false, bytesWhenIdle: 0, idleSince: performance.now(), ended: false });
+      this.#connections.set(socket, {
+        active: 0,
+        newest: null,
+        over: false,
+        bytesWhenIdle: 0,
+        idleSince: performance.now(),
+        ended: false,
+        goes: false,
+      });
       socket.once('close', () => this.#forget(socket));
     });
     server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => this.#begin(request.socket, response));
@@ -172,9 +181,20 @@ export class Lifecycle {
     return connection !== undefined && (connection.over || connection.ended);
   }
 
-  /** Lets go of so many kept connections, each with its next answer: other workers have fewer. Replaces the number before. */
+  /**
+   * Lets go of `count` connections, each with its next answer, because other workers hold fewer. Replaces the number before: who was chosen
+   * for that and is still here counts. Chosen at random: by who asks next, it would be the busiest, and where they went all the work.
+   */
   release(count: number): void {
-    this.#toRelease = count;
+    const chosen = [...this.#connections.values()].filter(({ goes }) => goes);
+    for (const connection of chosen.filter(({ active }) => active === 0).slice(0, Math.max(0, chosen.length - count)))
+      connection.goes = false;
+    // Not one that is sending an answer: it may go on for hours.
+    const others = [...this.#connections.values()].filter(
+      ({ goes, over, ended, active, newest }) => !goes && !over && !ended && (active === 0 || newest?.headersSent === false),
+    );
+    for (let missing = count - chosen.length; missing > 0 && others.length > 0; missing -= 1)
+      for (const connection of others.splice(Math.floor(Math.random() * others.length), 1)) connection.goes = true;
   }
 
   /** Ends the connection of a request that can no longer be answered, because the code that served it has crashed. */
@@ -251,10 +271,10 @@ export class Lifecycle {
       if (connection.ended) socket.destroy();
       if (before?.headersSent && !before.shouldKeepAlive) connection.over = true;
     }
-    if (this.#draining || (before && this.#flights.get(before)?.closes)) {
+    if (this.#draining || connection?.goes) {
       if (before) this.#keepOpen(before);
       this.#closeAfter(response);
-    } else if (this.#toRelease > 0 && this.#closeAfter(response)) this.#toRelease -= 1;
+    }
     response.once('close', () => {
       this.#flights.delete(response);
       breadcrumbs.leave(crumb);
@@ -286,12 +306,11 @@ export class Lifecycle {
   }
 
   /** Node writes `Connection: close` for a response that may not keep its connection, and ends the connection behind it. */
-  #closeAfter(response: ServerResponse): boolean {
+  #closeAfter(response: ServerResponse): void {
     const flight = this.#flights.get(response);
-    if (!flight || response.headersSent || !response.shouldKeepAlive) return false;
+    if (!flight || response.headersSent || !response.shouldKeepAlive) return;
     response.shouldKeepAlive = false;
     flight.closes = true;
-    return true;
   }
 
   /** Another request came behind this one before its answer had begun: that one is to be the last. */

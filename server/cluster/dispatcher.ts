@@ -74,6 +74,8 @@ const READ_REST_MS = 50;
 const LATE_TICK_MS = 1_000;
 /** How often shares are compared. What is uneven twice in a row is evened out: short connections come and go. */
 const REBALANCE_MS = 1_000;
+/** For so long a worker works towards one goal: some who were let go have not come back yet, which makes all shares look smaller. */
+const GOAL_MS = 5_000;
 /** A worker that nothing can be sent to is left alone for so long; mostly its exit follows. */
 const BROKEN_MS = 1_000;
 
@@ -90,8 +92,8 @@ class Lane implements Candidate {
   givenAt = Number.NEGATIVE_INFINITY;
   /** By how many it held too many when the shares were last compared. */
   excess = 0;
-  /** So many it was asked to let go. */
-  released = 0;
+  /** How many it is to keep, and since when; null while it need not let any go. */
+  goal: { keeps: number; since: number } | null = null;
   readonly addresses = new Map<number, string>();
 
   constructor(child: TakingChild) {
@@ -215,7 +217,7 @@ export class Dispatcher {
     this.#weigh();
     if (now - this.#comparedAt >= REBALANCE_MS) {
       this.#comparedAt = now;
-      this.#rebalance();
+      this.#rebalance(now);
     }
     this.#pump();
   }
@@ -248,7 +250,7 @@ export class Dispatcher {
     }
   }
 
-  #rebalance(): void {
+  #rebalance(now: number): void {
     const equals = this.#lanes.filter(
       ({ serving, weight, resting, stalledSince }) => serving && weight === 1 && !resting && stalledSince === null,
     );
@@ -260,12 +262,20 @@ export class Dispatcher {
       const excess = found[equals.indexOf(lane)] ?? 0;
       const release = Math.min(excess, lane.excess);
       lane.excess = excess;
-      if (release === 0 && lane.released === 0) continue;
-      if (release > 0 && lane.released === 0)
+      if (lane.goal) this.#pursue(lane, excess > 0 && now - lane.goal.since < GOAL_MS);
+      else if (release > 0) {
         log.info('a worker holds more connections than the others and lets some go', { worker_pid: lane.child.pid, release, live: lives });
-      lane.released = release;
-      if (lane.child.connected) lane.child.send({ release }, undefined as never, { keepOpen: false }, ignore);
+        lane.goal = { keeps: lane.live - release, since: now };
+        this.#pursue(lane, true);
+      }
     }
+  }
+
+  /** Tells the worker how many connections are still to go; none when it has reached its goal or gives it up. */
+  #pursue(lane: Lane, goesOn: boolean): void {
+    const release = goesOn && lane.goal ? Math.max(0, lane.live - lane.goal.keeps) : 0;
+    if (release === 0) lane.goal = null;
+    if (lane.child.connected) lane.child.send({ release }, undefined as never, { keepOpen: false }, ignore);
   }
 
   #pump(): void {

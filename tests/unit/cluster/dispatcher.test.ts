@@ -46,8 +46,12 @@ class FakeChild extends EventEmitter {
     return this.sent.flatMap(({ message }) => ('release' in message ? [message.release] : []));
   }
 
+  /** How many it has taken. */
+  taken = 0;
+
   take(closed: number[] = []): number {
     const took = this.given.at(-1) as number;
+    this.taken += 1;
     this.emit('message', { took, closed });
     return took;
   }
@@ -352,55 +356,104 @@ test('a worker is ten times as slow as the others › it gets one connection a s
 });
 
 describe('uneven shares', () => {
-  /** `held` connections of one worker, while the other was not there yet. */
+  /** One worker holds `held` connections, from before the others were there, which hold one each. */
   function unevenly(held: number) {
-    const all = setUp(2);
+    const all = setUp(3);
     const [full, empty] = all.children;
+    const third = all.children.at(2) as FakeChild;
     all.dispatcher.update([full.worker]);
     const numbers = Array.from({ length: held }, () => {
       all.connect();
       return full.take();
     });
     all.update();
-    return { ...all, full, empty, numbers };
+    /** A client comes back to whoever gets its connection. */
+    const comesBack = () => {
+      all.connect();
+      for (const child of [empty, third]) if (child.given.length > child.taken) child.take();
+    };
+    comesBack();
+    comesBack();
+    expect([empty.taken, third.taken]).toEqual([1, 1]);
+    return { ...all, full, empty, third, numbers, comesBack };
   }
 
-  test('twice in a row › the fuller worker lets its surplus go, and is told when that is enough', () => {
-    const { full, empty, numbers, connect, pass } = unevenly(20);
+  test('twice in a row › the fuller worker lets its surplus go, is told what is left of it, and no more once shares are even', () => {
+    const { full, empty, third, numbers, comesBack, pass } = unevenly(28);
     pass(1_000);
     expect(full.released).toEqual([]);
     pass(1_000);
-    expect(full.released).toEqual([10]);
+    expect(full.released).toEqual([18]);
     full.emit('message', { closed: numbers.slice(0, 10) });
-    for (let back = 0; back < 10; back += 1) {
-      connect();
-      empty.take();
-    }
+    for (let back = 0; back < 10; back += 1) comesBack();
     pass(1_000);
-    expect(full.released).toEqual([10, 0]);
-    pass(3_000);
-    expect([full.released, empty.released]).toEqual([[10, 0], []]);
+    expect(full.released).toEqual([18, 8]);
+    full.emit('message', { closed: numbers.slice(10, 18) });
+    for (let back = 0; back < 8; back += 1) comesBack();
+    pass(10_000);
+    expect(full.released).toEqual([18, 8, 0]);
+    expect([empty.released, third.released]).toEqual([[], []]);
+  });
+
+  test('clients that were let go are slow to come back › nobody else is let go in their place', () => {
+    const { full, numbers, pass } = unevenly(28);
+    pass(2_000);
+    full.emit('message', { closed: numbers.slice(0, 18) });
+    pass(1_000);
+    expect(full.released).toEqual([18, 0]);
+  });
+
+  test('connections on which nothing is asked › after a while others are chosen', () => {
+    const { full, pass } = unevenly(28);
+    pass(9_000);
+    expect(full.released).toEqual([18, 18, 18, 18, 18, 0, 18, 18]);
   });
 
   test('once only › nothing is let go', () => {
-    const { full, numbers, pass } = unevenly(20);
+    const { full, numbers, pass } = unevenly(28);
     pass(1_000);
     full.emit('message', { closed: numbers });
     pass(3_000);
     expect(full.released).toEqual([]);
   });
 
-  test.each([
-    ['the emptier one rests', { resting: true }],
-    ['the emptier one stands still', { stalledSince: 0 }],
-    ['somebody who leaves still holds connections', { state: 'draining' as const }],
-  ])('%s › nothing is let go', (_what, change) => {
-    const { full, empty, connect, pass } = unevenly(20);
-    connect();
-    expect(empty.given).toHaveLength(1);
-    empty.take();
-    Object.assign(empty.worker, change);
+  test('one of three leaves and still holds connections › nothing is let go before it has gone', () => {
+    const { full, third, pass } = unevenly(28);
+    Object.assign(third.worker, { state: 'draining' });
     pass(3_000);
     expect(full.released).toEqual([]);
+    third.die();
+    pass(2_000);
+    expect(full.released).toEqual([13]);
+  });
+
+  test.each([
+    ['rests', { resting: true }],
+    ['stands still', { stalledSince: 0 }],
+  ])('the fuller worker %s › it is left alone', (_what, change) => {
+    const { full, pass } = unevenly(28);
+    Object.assign(full.worker, change);
+    pass(3_000);
+    expect(full.released).toEqual([]);
+  });
+
+  test('the fuller worker begins to rest while it lets some go › it stops that', () => {
+    const { full, pass } = unevenly(28);
+    pass(2_000);
+    Object.assign(full.worker, { resting: true });
+    pass(3_000);
+    expect(full.released).toEqual([18, 0]);
+  });
+
+  test('one holds few because it is slow › only the others are evened out', () => {
+    const { full, empty, third, pass } = unevenly(28);
+    for (const [child, typical_ms] of [
+      [empty, 100],
+      [third, 5],
+      [full, 5],
+    ] as const)
+      child.worker.report.typical_ms = typical_ms;
+    pass(2_000);
+    expect(full.released).toEqual([13]);
   });
 });

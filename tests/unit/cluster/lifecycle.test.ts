@@ -72,26 +72,57 @@ describe('counting', () => {
 });
 
 describe('connections to let go', () => {
-  test('two are asked for › the next two answers that would keep theirs are the last, then as before', async () => {
-    const agents = Array.from({ length: 3 }, () => new Agent({ keepAlive: true, maxSockets: 1 }));
-    const ask = async () => {
-      const seen: (string | undefined)[] = [];
-      for (const agent of agents) seen.push((await get('/', agent)).connection);
-      return seen;
-    };
-    expect(await ask()).toEqual(['keep-alive', 'keep-alive', 'keep-alive']);
-    lifecycle.release(2);
-    expect((await get('/')).connection).toBe('close');
-    expect(await ask()).toEqual(['close', 'close', 'keep-alive']);
-    expect(await ask()).toEqual(['keep-alive', 'keep-alive', 'keep-alive']);
+  const CLIENTS = 10;
+  let agents: Agent[];
+  beforeEach(async () => {
+    agents = Array.from({ length: CLIENTS }, () => new Agent({ keepAlive: true, maxSockets: 1 }));
+    expect(await closing()).toBe(0);
+  });
+  afterEach(() => {
     for (const agent of agents) agent.destroy();
   });
+  /** One request of each client. @returns how many were told that it was the last of their connection */
+  const closing = async (): Promise<number> => {
+    const answers = await Promise.all(agents.map((agent) => get('/', agent)));
+    return answers.filter(({ connection }) => connection === 'close').length;
+  };
 
-  test('another number › replaces the one before', async () => {
+  test('three of ten › end with their next answers, and nobody else', async () => {
+    lifecycle.release(3);
+    expect(await closing()).toBe(3);
+    expect(await closing()).toBe(0);
+  });
+
+  test('one client asks again and again › it is let go once at most, for others ask less often', async () => {
+    lifecycle.release(3);
+    const [busy] = agents as [Agent];
+    const seen: (string | undefined)[] = [];
+    for (let asked = 0; asked < 5; asked += 1) seen.push((await get('/', busy)).connection);
+    const first = seen.filter((connection) => connection === 'close').length;
+    expect(first).toBeLessThanOrEqual(1);
+    expect(first + (await closing())).toBe(3);
+  });
+
+  test.each([
+    [[3, 5], 5],
+    [[5, 2], 2],
+    [[5, 0], 0],
+    [[4, 4, 4], 4],
+    [[99], 10],
+  ])('%j one after another › the last number counts: %i', async (counts, expected) => {
+    for (const count of counts) lifecycle.release(count);
+    expect(await closing()).toBe(expected);
+  });
+
+  test('all are told to go while one is being sent an answer › that one is not chosen', async () => {
     const agent = new Agent({ keepAlive: true });
-    lifecycle.release(5);
-    lifecycle.release(0);
+    const begun = get('/begin', agent);
+    await until(() => waiting.length === 1);
+    lifecycle.release(CLIENTS + 1);
+    waiting[0]?.answer();
+    await begun;
     expect((await get('/', agent)).connection).toBe('keep-alive');
+    expect(await closing()).toBe(CLIENTS);
     agent.destroy();
   });
 
@@ -102,7 +133,8 @@ describe('connections to let go', () => {
       text += part;
     });
     const ended = new Promise((resolve) => socket.once('end', resolve));
-    lifecycle.release(1);
+    await until(() => lifecycle.connections.live === CLIENTS + 1);
+    lifecycle.release(CLIENTS + 1);
     socket.write('GET /wait HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(3));
     await until(() => waiting.length === 3);
     for (const { answer } of waiting) answer();
