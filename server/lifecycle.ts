@@ -182,19 +182,26 @@ export class Lifecycle {
   }
 
   /**
-   * Lets go of `count` connections, each with its next answer, because other workers hold fewer. Replaces the number before: who was chosen
+   * Lets go of `count` connections, each with the next answer that begins, because other workers hold fewer. Replaces the number before: who was chosen
    * for that and is still here counts. Chosen at random: by who asks next, it would be the busiest, and where they went all the work.
    */
   release(count: number): void {
-    const chosen = [...this.#connections.values()].filter(({ goes }) => goes);
-    for (const connection of chosen.filter(({ active }) => active === 0).slice(0, Math.max(0, chosen.length - count)))
-      connection.goes = false;
-    // Not one that is sending an answer: it may go on for hours.
-    const others = [...this.#connections.values()].filter(
-      ({ goes, over, ended, active, newest }) => !goes && !over && !ended && (active === 0 || newest?.headersSent === false),
+    if (this.#draining) return;
+    // Not one that is sending an answer, which may go on for hours: what that says of the connection is said.
+    const open = [...this.#connections.values()].filter(
+      ({ over, ended, active, newest }) => !over && !ended && (active === 0 || newest?.headersSent === false),
     );
+    const chosen = open.filter(({ goes }) => goes);
+    for (const connection of chosen.slice(count)) {
+      connection.goes = false;
+      if (connection.newest) this.#keepOpen(connection.newest);
+    }
+    const others = open.filter(({ goes }) => !goes);
     for (let missing = count - chosen.length; missing > 0 && others.length > 0; missing -= 1)
-      for (const connection of others.splice(Math.floor(Math.random() * others.length), 1)) connection.goes = true;
+      for (const connection of others.splice(Math.floor(Math.random() * others.length), 1)) {
+        connection.goes = true;
+        if (connection.newest) this.#closeAfter(connection.newest);
+      }
   }
 
   /** Ends the connection of a request that can no longer be answered, because the code that served it has crashed. */

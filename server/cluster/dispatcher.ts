@@ -92,8 +92,12 @@ class Lane implements Candidate {
   givenAt = Number.NEGATIVE_INFINITY;
   /** By how many it held too many when the shares were last compared. */
   excess = 0;
-  /** How many it is to keep, and since when; null while it need not let any go. */
+  /** How many it is to keep, and since when; null while it has no reason to let any go. */
   goal: { keeps: number; since: number } | null = null;
+  /** How many it was told to let go. */
+  released = 0;
+  /** It was said in the log that it holds too many, and it does since. */
+  noted = false;
   readonly addresses = new Map<number, string>();
 
   constructor(child: TakingChild) {
@@ -262,19 +266,27 @@ export class Dispatcher {
       const excess = found[equals.indexOf(lane)] ?? 0;
       const release = Math.min(excess, lane.excess);
       lane.excess = excess;
-      if (lane.goal) this.#pursue(lane, excess > 0 && now - lane.goal.since < GOAL_MS);
-      else if (release > 0) {
-        log.info('a worker holds more connections than the others and lets some go', { worker_pid: lane.child.pid, release, live: lives });
+      if (excess === 0) lane.noted = false;
+      if (lane.goal && now - lane.goal.since >= GOAL_MS) lane.goal = null;
+      else if (!lane.goal && release > 0) {
+        if (!lane.noted)
+          log.info('a worker holds more connections than the others and lets some go', {
+            worker_pid: lane.child.pid,
+            release,
+            live: lives,
+          });
+        lane.noted = true;
         lane.goal = { keeps: lane.live - release, since: now };
-        this.#pursue(lane, true);
       }
+      this.#pursue(lane, excess);
     }
   }
 
-  /** Tells the worker how many connections are still to go; none when it has reached its goal or gives it up. */
-  #pursue(lane: Lane, goesOn: boolean): void {
-    const release = goesOn && lane.goal ? Math.max(0, lane.live - lane.goal.keeps) : 0;
-    if (release === 0) lane.goal = null;
+  /** Tells the worker how many connections are still to go: no more than its goal says, nor than it holds too many now. */
+  #pursue(lane: Lane, excess: number): void {
+    const release = lane.goal ? Math.min(Math.max(0, lane.live - lane.goal.keeps), excess) : 0;
+    if (release === 0 && lane.released === 0) return;
+    lane.released = release;
     if (lane.child.connected) lane.child.send({ release }, undefined as never, { keepOpen: false }, ignore);
   }
 

@@ -399,8 +399,16 @@ describe('uneven shares', () => {
     const { full, numbers, pass } = unevenly(28);
     pass(2_000);
     full.emit('message', { closed: numbers.slice(0, 18) });
-    pass(1_000);
+    pass(4_000);
     expect(full.released).toEqual([18, 0]);
+  });
+
+  test('another worker dies meanwhile › no more go than are too many for those that are left', () => {
+    const { full, third, pass } = unevenly(28);
+    pass(2_000);
+    third.die();
+    pass(1_000);
+    expect(full.released).toEqual([18, 13]);
   });
 
   test('connections on which nothing is asked › after a while others are chosen', () => {

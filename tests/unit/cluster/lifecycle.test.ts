@@ -126,6 +126,39 @@ describe('connections to let go', () => {
     agent.destroy();
   });
 
+  test('all are told to go while one waits for its answer › that is its last; taken back in time, it is not', async () => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    for (const [counts, expected] of [
+      [[CLIENTS + 1, 0], 'keep-alive'],
+      [[CLIENTS + 1], 'close'],
+    ] as const) {
+      waiting = [];
+      const late = get('/wait', agent);
+      await until(() => waiting.length === 1);
+      for (const count of counts) lifecycle.release(count);
+      waiting[0]?.answer();
+      expect((await late).connection).toBe(expected);
+    }
+    expect(await closing()).toBe(CLIENTS);
+    agent.destroy();
+  });
+
+  test('one of ten, again and again › not always the oldest', async () => {
+    /** The agents, whose connection is the oldest first. */
+    const order = [...agents];
+    let oldest = 0;
+    for (let round = 0; round < 30; round += 1) {
+      lifecycle.release(1);
+      for (const agent of [...order])
+        if ((await get('/', agent)).connection === 'close') {
+          if (agent === order[0]) oldest += 1;
+          order.push(...order.splice(order.indexOf(agent), 1));
+          await get('/', agent);
+        }
+    }
+    expect(oldest).toBeLessThan(30);
+  });
+
   test('several requests sent at once on such a connection › all are answered, and only the last answer closes', async () => {
     const socket = connect(port, '127.0.0.1').setEncoding('latin1');
     let text = '';
