@@ -331,7 +331,9 @@ export class Supervisor {
       return;
     }
     worker.send({ type: 'drain', reason, whole: reason === 'stop' });
-    this.#leaves(worker, reason, worker.report?.requests_count ?? 0);
+    // Its report may be a second old; that it has reached its limit was said at once.
+    const reported = worker.report?.requests_count ?? 0;
+    this.#leaves(worker, reason, worker.limitReached ? Math.max(reported, worker.requestLimit) : reported);
   }
 
   /** It is on its way out. `requests`: answered until then, as far as is known. */
