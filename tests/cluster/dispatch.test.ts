@@ -29,7 +29,7 @@ test('least › kept connections spread evenly, each counted while it lives and 
   for (let at = 0; at < agents.length; at += 2)
     outcomes.push(...(await Promise.all(agents.slice(at, at + 2).map((agent) => call(service.url, { path: '/chaos/wait?ms=1', agent })))));
   const pids = tally(outcomes.map((outcome) => ({ ...outcome, result: (JSON.parse(outcome.body) as { pid: number }).pid })));
-  // A worker that has not taken its last one yet is waited for only when it holds two fewer.
+  // One that has not taken its last one yet is passed over.
   const shares = Object.values(pids).map(Number);
   expect(shares).toHaveLength(2);
   expect(Math.max(...shares) - Math.min(...shares)).toBeLessThanOrEqual(2);
