@@ -12,6 +12,7 @@ import { STUCK_MS } from './watchdog-limits';
 
 /** A slow worker is tried so often. */
 export const TRY_EACH_MS = 1_000;
+
 export interface Candidate {
   /** Ready, or told to go in a stop of the whole service, where nobody else is left. */
   readonly serving: boolean;

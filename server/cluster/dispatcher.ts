@@ -104,6 +104,11 @@ class Lane implements Candidate {
     this.child = child;
   }
 
+  /** Sends what comes without a connection. */
+  tell(message: ToTaker): void {
+    if (this.child.connected) this.child.send(message, undefined as never, { keepOpen: false }, ignore);
+  }
+
   get serving(): boolean {
     const { worker } = this;
     if (!worker || this.brokenSince !== null || worker.killReason !== null || !this.child.connected) return false;
@@ -209,7 +214,7 @@ export class Dispatcher {
         lane.owed = lane.given.number;
         // Without the connection: it is answered like any other that the worker cannot take, and then nothing is owed. A worker that
         // had no descriptor left has never heard of the first.
-        lane.child.send({ give: lane.owed, at: 0 }, undefined as never, { keepOpen: false }, ignore);
+        lane.tell({ give: lane.owed, at: 0 });
         this.#takeBack(lane);
       }
     }
@@ -229,7 +234,7 @@ export class Dispatcher {
   /** Nothing will be accepted any more: tells the workers so, behind all that was given to them, and refuses what still waits. */
   end(): void {
     for (const waiting of this.#queue.splice(0)) this.#drop(waiting);
-    for (const { child } of this.#lanes) if (child.connected) child.send({ last: true }, undefined as never, { keepOpen: false }, ignore);
+    for (const lane of this.#lanes) lane.tell({ last: true });
   }
 
   /** This process stood still: what was answered meanwhile is not read yet, and nobody is blamed for the time. */
@@ -287,7 +292,7 @@ export class Dispatcher {
     const release = lane.goal ? Math.min(Math.max(0, lane.live - lane.goal.keeps), excess) : 0;
     if (release === 0 && lane.released === 0) return;
     lane.released = release;
-    if (lane.child.connected) lane.child.send({ release }, undefined as never, { keepOpen: false }, ignore);
+    lane.tell({ release });
   }
 
   #pump(): void {

@@ -331,9 +331,7 @@ export class Supervisor {
       return;
     }
     worker.send({ type: 'drain', reason, whole: reason === 'stop' });
-    // Its report may be a second old; that it has reached its limit was said at once.
-    const reported = worker.report?.requests_count ?? 0;
-    this.#leaves(worker, reason, worker.limitReached ? Math.max(reported, worker.requestLimit) : reported);
+    this.#leaves(worker, reason, worker.answered);
   }
 
   /** It is on its way out. `requests`: answered until then, as far as is known. */

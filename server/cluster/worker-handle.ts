@@ -151,9 +151,14 @@ export class WorkerHandle {
     return this.#state;
   }
 
+  /** Requests that it has answered, as far as is known: its report may be a second old; that it has reached its limit is said at once. */
+  get answered(): number {
+    return Math.max(this.report?.requests_count ?? 0, this.limitReached ? this.requestLimit : 0);
+  }
+
   /** It has answered as many requests as it may. */
   get atLimit(): boolean {
-    return this.limitReached || (this.requestLimit > 0 && (this.report?.requests_count ?? 0) >= this.requestLimit);
+    return this.requestLimit > 0 && this.answered >= this.requestLimit;
   }
 
   moveTo(state: WorkerState): void {

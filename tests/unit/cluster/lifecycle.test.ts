@@ -47,6 +47,16 @@ const get = (path: string, agent?: Agent): Promise<{ body: string; connection: s
     sent.end();
   });
 
+/** A client that sends bytes and keeps what comes back. */
+function raw() {
+  const socket = connect(port, '127.0.0.1').setEncoding('latin1');
+  let text = '';
+  socket.on('data', (part: string) => {
+    text += part;
+  });
+  return { socket, text: () => text, ended: new Promise((resolve) => socket.once('end', resolve)) };
+}
+
 const until = async (what: () => boolean): Promise<void> => {
   for (let tries = 0; !what(); tries += 1) {
     if (tries > 500) throw new Error('never happened');
@@ -160,20 +170,15 @@ describe('connections to let go', () => {
   });
 
   test('several requests sent at once on such a connection › all are answered, and only the last answer closes', async () => {
-    const socket = connect(port, '127.0.0.1').setEncoding('latin1');
-    let text = '';
-    socket.on('data', (part: string) => {
-      text += part;
-    });
-    const ended = new Promise((resolve) => socket.once('end', resolve));
+    const { socket, text, ended } = raw();
     await until(() => lifecycle.connections.live === CLIENTS + 1);
     lifecycle.release(CLIENTS + 1);
     socket.write('GET /wait HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(3));
     await until(() => waiting.length === 3);
     for (const { answer } of waiting) answer();
     await ended;
-    expect(text.match(/Connection: [a-z-]+/g)).toEqual(['Connection: keep-alive', 'Connection: keep-alive', 'Connection: close']);
-    expect(text.match(/late/g)).toHaveLength(3);
+    expect(text().match(/Connection: [a-z-]+/g)).toEqual(['Connection: keep-alive', 'Connection: keep-alive', 'Connection: close']);
+    expect(text().match(/late/g)).toHaveLength(3);
   });
 });
 
@@ -266,12 +271,7 @@ describe('lame duck', () => {
   });
 
   test('the process stood still while a silent connection became due › the request that came on it meanwhile is answered', async () => {
-    const socket = connect(port, '127.0.0.1').setEncoding('latin1');
-    let text = '';
-    socket.on('data', (part: string) => {
-      text += part;
-    });
-    const ended = new Promise((resolve) => socket.once('end', resolve));
+    const { socket, text, ended } = raw();
     await until(() => lifecycle.connections.live === 1);
     const drained = lifecycle.lameDuck({ idleGraceMs: 200, silentMs: 100 });
     // So that the timers come next.
@@ -280,7 +280,7 @@ describe('lame duck', () => {
       standStill(400);
     });
     await ended;
-    expect(text).toMatch(/^HTTP\/1\.1 200 /);
+    expect(text()).toMatch(/^HTTP\/1\.1 200 /);
     expect(await drained).toBe(true);
   });
 
@@ -293,11 +293,7 @@ describe('lame duck', () => {
   });
 
   test('several requests on one connection, the last of them sent after the drain began › all are answered in order, the last with Connection: close', async () => {
-    const socket = connect(port, '127.0.0.1').setEncoding('latin1');
-    let text = '';
-    socket.on('data', (part: string) => {
-      text += part;
-    });
+    const { socket, text } = raw();
     const closed = new Promise((resolve) => socket.once('close', resolve));
     const request = 'GET /wait HTTP/1.1\r\nHost: x\r\n\r\n';
     socket.write(request.repeat(2));
@@ -307,7 +303,7 @@ describe('lame duck', () => {
     await until(() => waiting.length === 4);
     for (const { answer } of [...waiting].reverse()) answer();
     await closed;
-    const heads = text.split('late').slice(0, -1);
+    const heads = text().split('late').slice(0, -1);
     expect(heads.map((head) => /\r\nConnection: ([\w-]+)\r\n/.exec(head)?.[1])).toEqual([
       'keep-alive',
       'keep-alive',

@@ -4,6 +4,7 @@ import { Books } from '../../../server/cluster/books';
 import { SnapshotStore } from '../../../server/cluster/snapshots';
 import { Tail } from '../../../server/cluster/tail';
 import { type Child, type HandleEvents, WorkerHandle } from '../../../server/cluster/worker-handle';
+import { standStill } from '../../support/stand-still';
 import { FakeChild, REPORT } from './world';
 
 function handleOf(child: FakeChild, events: Partial<HandleEvents> = {}): WorkerHandle {
@@ -21,8 +22,7 @@ describe('the end of a child', () => {
     child.emit('exit', 0, null);
     // Like a message, its outcome is there while the event loop stands still, and is read after the timers that are due.
     stat('.', () => child.reports());
-    const until = performance.now() + 600;
-    while (performance.now() < until);
+    standStill(600);
     await nextTurn();
     await nextTurn();
     expect(happened).toEqual(['w1 report', 'settled']);
